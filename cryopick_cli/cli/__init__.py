@@ -1,0 +1,1 @@
+"""The command line: the only storey that prints, knows click, and sets an exit status."""

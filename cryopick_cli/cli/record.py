@@ -1,0 +1,109 @@
+"""The run record `run.json`: which version did what, with which settings, on which device, in what time.
+
+Written beside every result, so that a result can be explained and repeated later.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cryopick_cli import __version__
+from cryopick_cli.cli.main import ARGV
+from cryopick_cli.formats.atomic import write_text
+
+# Those whose version can change a result.
+LIBRARIES = ("numpy", "scipy", "torch", "torchvision", "mrcfile", "tifffile", "Pillow")
+
+
+@dataclass(kw_only=True)
+class RunRecord:
+    """What is known of a run so far.
+
+    Attributes
+    ----------
+    command, argv
+        Name of the command and the arguments of ``cryopick`` as typed.
+    config
+        Every setting as resolved, of plain values.
+    weights
+        Name and sha256 of the weights, where a network took part.
+    device
+        Device, and why it was chosen, where a network took part.
+    timings
+        Seconds by step, in order of first use.
+    results
+        What else the command found out, by its own names.
+    """
+
+    command: str
+    argv: list[str]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, Any] | None = None
+    device: Mapping[str, Any] | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    results: Mapping[str, Any] = field(default_factory=dict)
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+
+    @classmethod
+    def start(cls) -> RunRecord:
+        """Begin the record of the command that is running now."""
+        context = click.get_current_context()
+        return cls(command=context.info_name or "", argv=list(context.meta.get(ARGV, ())))
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the seconds that the block takes to ``timings[step]``, also where it ends in an error."""
+        before = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[step] = self.timings.get(step, 0.0) + time.perf_counter() - before
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Give the record as plain values in the order in which they are written."""
+        return {
+            "program": "cryopick",
+            "version": __version__,
+            "command": self.command,
+            "argv": self.argv,
+            "started": self.started.isoformat(timespec="seconds"),
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "libraries": {name: library_version(name) for name in LIBRARIES},
+            "config": self.config,
+            "weights": self.weights,
+            "device": self.device,
+            **self.results,
+            "timings_s": {step: round(seconds, 4) for step, seconds in self.timings.items()},
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the record as JSON, whole or not at all, in place of an earlier one.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written.
+        """
+        text = json.dumps(self.as_mapping(), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+        write_text(path, f"{text}\n", overwrite=True)
+
+
+def library_version(name: str) -> str:
+    """Give the version of an installed package without importing it."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

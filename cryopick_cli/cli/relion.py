@@ -1,0 +1,169 @@
+"""`cryopick relion`: picking as an External job of RELION. Words and exit status; no decisions about picks.
+
+What the job and RELION tell each other by files is in :mod:`cryopick_cli.formats.relion_job`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from cryopick_cli.cli import options
+from cryopick_cli.cli.console import Console
+from cryopick_cli.cli.main import EXIT_INTERRUPTED
+from cryopick_cli.cli.record import RunRecord
+from cryopick_cli.cli.relion_labels import sort_labels
+from cryopick_cli.cli.run import PickingRun
+from cryopick_cli.formats.inputs import find_micrographs
+from cryopick_cli.formats.relion_job import PICKING_NODES, Outcome, RelionJob
+from cryopick_cli.formats.star import write_coords_suffix
+from cryopick_cli.model.device import choose_device
+from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
+from cryopick_cli.picking.batch import Batch
+from cryopick_cli.picking.calibrate import PickConfig
+from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
+from cryopick_cli.report.logfile import write_logfile
+
+JOB = "RELION job"
+UNUSED = "cryopick.relion.unused"
+_FOLDER = "--o"
+_NESTED = ("scale", "detection", "consistency")
+
+
+class ExternalJob(options.SectionCommand):
+    """A command that takes the arguments of RELION's External job, and whose refusals RELION hears of."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep what an option knows; wrong usage leaves the failure mark, or RELION would wait for ever."""
+        known, ctx.meta[UNUSED] = sort_labels(args, self.get_params(ctx))
+        try:
+            return super().parse_args(ctx, list(known))  # click uses the list up
+        except click.UsageError:
+            if _FOLDER in known:
+                with RelionJob(Path(known[known.index(_FOLDER) + 1])).running():
+                    raise
+            raise
+
+
+def _in_job(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand the command its RELION job, and mark in the job's folder how the command ended."""
+
+    @wraps(function)
+    def command(*arguments: Any, out: Path, **options: Any) -> Any:
+        job = RelionJob(out)
+        with job.running():
+            return function(*arguments, job=job, **options)
+
+    return command
+
+
+@click.command(cls=ExternalJob)
+@_in_job
+@options.option(
+    _FOLDER,
+    "out",
+    section=JOB,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="External/jobNNN/",
+    help="The job's folder; everything is written there.",
+)
+@options.option(
+    "--in_mics",
+    "micrographs",
+    section=JOB,
+    required=True,
+    metavar="STAR",
+    help="Micrographs STAR file, such as CtfFind/job003/micrographs_ctf.star.",
+)
+@options.option(
+    "--j",
+    "threads",
+    section=JOB,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads of the CPU. Default: as many as torch sees fit.",
+)
+@options.option("--pipeline_control", section=JOB, metavar="DIR", expose_value=False, help="Not needed.")
+@options.pixel_size
+@options.options_from(PickConfig, name="config", section=options.PARTICLE, leave_out=_NESTED)
+@options.options_from(OutputConfig, name="files", section=options.FILES)
+@options.option(
+    "--pictures",
+    section=options.FILES,
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Draw the picks of N micrographs, spread over the run, to <stem>_picks.png.",
+)
+@options.overwrite
+@options.weights
+@options.device
+@options.console
+def relion(
+    job: RelionJob,
+    micrographs: str,
+    threads: int | None,
+    pixel_size: float | None,
+    config: PickConfig,
+    files: OutputConfig,
+    pictures: int,
+    overwrite: bool,
+    weights: str | None,
+    device: str,
+    console: Console,
+) -> None:
+    """Pick particles as an External job of RELION 3.1, 4 or 5.
+
+    In RELION's External job give `cryopick relion` as executable, a micrographs STAR file as input, and any
+    of the options below as parameters: the label without hyphens, such as diameter, and its value, such as
+    120A. An unknown label gives a warning.
+
+    Run again (Continue, or by a scheme) it picks only what is new, with the diameter and threshold found the
+    first time. It ends between two micrographs when RELION asks it to. It fails only if nothing could be
+    picked; micrographs that failed are named in run.err and summary.csv, and the next run tries them again.
+    """
+    record = RunRecord.start()
+    for unused in click.get_current_context().meta[UNUSED]:
+        console.warn(unused)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    sources = find_micrographs([micrographs])
+    with_star = ",".join(dict.fromkeys(("star", *files.formats)))
+    folder = RunFolder(job.folder, replace(files, format=with_star))
+    folder.prepare(sources, overwrite=overwrite, resume=not overwrite)
+    chosen = choose_device(device)
+    console.say(f"Device: {chosen.device} ({chosen.reason})")
+    with record.timed("load weights"):
+        model = load_model(weights or DEFAULT_WEIGHTS, chosen)
+    batch = Batch(model, config, pixel_size)
+    run = PickingRun(
+        console, record, folder, batch, sources, not overwrite, pictures, lambda: job.abort_requested
+    )
+    run.describe(find_weights(weights or DEFAULT_WEIGHTS))
+    _pick(job, run, micrographs)
+
+
+def _pick(job: RelionJob, run: PickingRun, micrographs: str) -> None:
+    """Run the steps, write what RELION wants beside the picks, and settle how the job ended."""
+    if not job.abort_requested:
+        run.calibrate()
+    rows = run.pick()
+    candidates = run.conclude(rows)
+    if len(rows) < len(run.sources):
+        job.outcome = Outcome.ABORTED
+        run.console.warn(f"stopped by RELION after {len(rows)} of {len(run.sources)} micrographs")
+        click.get_current_context().exit(EXIT_INTERRUPTED)
+    if not any(row.done for row in rows):
+        click.get_current_context().exit(1)
+    write_coords_suffix(job.folder / "coords_suffix_autopick.star", micrographs, overwrite=True)
+    write_logfile(job.folder / "logfile.pdf", f"cryopick: {job.folder.as_posix()}", rows, candidates)
+    job.write_nodes(PICKING_NODES)
+    job.outcome = Outcome.SUCCESS

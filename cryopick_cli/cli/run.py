@@ -1,0 +1,193 @@
+"""A picking run as the commands see it: record, calibration, picks, tables, and the words about them.
+
+`cryopick pick` and `cryopick relion` share it. It decides nothing about picks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cryopick_cli.cli.console import Console
+from cryopick_cli.cli.record import RunRecord
+from cryopick_cli.errors import CryopickError, OutputError
+from cryopick_cli.formats.inputs import MicrographSource
+from cryopick_cli.formats.micrograph import read_micrograph
+from cryopick_cli.picking.batch import Batch, Result
+from cryopick_cli.picking.calibrate import Calibration
+from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder
+from cryopick_cli.report.overlay import draw_picks
+from cryopick_cli.settings import from_mapping, to_mapping
+from cryopick_cli.units import to_angstrom
+
+
+@dataclass
+class PickingRun:
+    """One run over a list of micrographs, step by step.
+
+    Attributes
+    ----------
+    console, record
+        Where words and the run record go.
+    folder, batch, sources
+        The output folder, the network with its settings, and the micrographs.
+    resume : bool
+        Whether micrographs that an earlier run has picked into the folder are left as they are.
+    pictures : int
+        How many micrographs are drawn with their picks.
+    stop : callable
+        Asked before each micrograph whether to end here; what is done is kept.
+    """
+
+    console: Console
+    record: RunRecord
+    folder: RunFolder
+    batch: Batch
+    sources: Sequence[MicrographSource]
+    resume: bool
+    pictures: int
+    stop: Callable[[], bool] = lambda: False
+
+    def describe(self, weights: Path) -> None:
+        """Put the settings into the record; a resumed run must have those of the run before it."""
+        model = self.batch.model
+        self.record.config = {
+            "pick": to_mapping(self.batch.config),
+            "files": to_mapping(self.folder.config),
+            "pixel_size": self.batch.pixel_size,
+        }
+        self.record.weights = {"name": model.card.name, "sha256": model.card.sha256, "folder": str(weights)}
+        self.record.device = {
+            "device": str(model.device.device),
+            "dtype": str(model.device.dtype).removeprefix("torch."),
+            "reason": model.device.reason,
+        }
+        path = self.folder.folder / RECORD_FILE
+        if self.resume and path.exists():
+            earlier = _read_record(path)
+            self._refuse_other_settings(earlier, path)
+            self.batch.calibrations = {
+                kind: from_mapping(Calibration, values, f"{path}: calibrations")
+                for kind, values in earlier.get("calibrations", {}).items()
+            }
+
+    def _refuse_other_settings(self, earlier: dict[str, Any], path: Path) -> None:
+        now = json.loads(json.dumps(self.record.config))
+        changed = [key for key in now if earlier.get("config", {}).get(key) != now[key]]
+        if (earlier.get("weights") or {}).get("sha256") != self.batch.model.card.sha256:
+            changed.append("weights")
+        if changed:
+            raise OutputError(
+                f"{path}: made with other settings ({', '.join(changed)}), expected those of this run; "
+                "repeat its options, or replace it with --overwrite"
+            )
+
+    def calibrate(self) -> None:
+        """Learn diameter and threshold, and write the record, so that an interrupted run can be resumed."""
+        with self.record.timed("calibrate"):
+            self.console.say(f"Calibrating on up to {self.batch.config.calibration_micrographs} micrographs")
+            self.batch.calibrate(self.sources)
+        for calibration in self.batch.calibrations.values():
+            self.console.say(_describe_calibration(calibration))
+        self._write_record()
+
+    def pick(self) -> list[Row]:
+        """Pick what is not done yet; give a row a micrograph, in the order of the input.
+
+        Micrographs that `stop` kept from being picked have no row.
+        """
+        rows = {s.relative: row for s in self.sources if self.resume and (row := self.folder.row_of(s))}
+        left = [source for source in self.sources if source.relative not in rows]
+        if rows:
+            self.console.say(f"{len(rows)} micrographs are done already")
+        drawn = {s.relative for s in left[:: max(1, -(-len(left) // max(1, self.pictures)))]}
+        with self.record.timed("pick"), self.console.progress("Picking", len(left)) as advance:
+            for result in () if self.stop() else self.batch.pick(left):
+                rows[result.source.relative] = self.folder.write(result)
+                if result.error:
+                    self.console.fail(result.error)
+                elif self.pictures and result.source.relative in drawn:
+                    self._draw(result)
+                advance(result.source.relative)
+                if self.stop():
+                    break
+        return [rows[source.relative] for source in self.sources if source.relative in rows]
+
+    def _draw(self, result: Result) -> None:
+        if result.picks is not None:
+            path = self.folder.folder / f"{result.source.relative}_picks.png"
+            draw_picks(path, read_micrograph(result.source.path).array, result.picks)
+
+    def conclude(self, rows: list[Row]) -> pd.DataFrame:
+        """Write the tables and the record, tell what came out, and give every candidate."""
+        candidates = self.folder.finish(rows)
+        self._write_record()
+        self.console.print_facts(_summary(rows, candidates, self.batch, self.folder))
+        failed = sum(not row.done for row in rows)
+        if failed:
+            self.console.warn(f"{failed} of {len(rows)} micrographs failed; see summary.csv for the reasons")
+        return candidates
+
+    def _write_record(self) -> None:
+        calibrations = {kind: to_mapping(value) for kind, value in self.batch.calibrations.items()}
+        self.record.results = {"calibrations": calibrations}
+        self.record.write(self.folder.folder / RECORD_FILE)
+
+
+def _describe_calibration(calibration: Calibration) -> str:
+    if calibration.prior is None:
+        return "Too few candidates to tell a particle diameter; sizes are not compared"
+    sizes = f"Diameter {calibration.prior.diameter:.1f} {calibration.unit}"
+    return f"{sizes}, from {len(calibration.micrographs)} micrographs; threshold {calibration.threshold:.2f}"
+
+
+def _summary(
+    rows: list[Row], candidates: pd.DataFrame, batch: Batch, folder: RunFolder
+) -> list[tuple[str, str]]:
+    done = [row for row in rows if row.done]
+    accepted = candidates[candidates["accepted"]]
+    seconds = sum(row.seconds for row in done) / max(1, len(done))
+    device = batch.model.device
+    return [
+        ("Micrographs", f"{len(done)} of {len(rows)}"),
+        ("Picks", f"{len(accepted)} ({len(accepted) / max(1, len(done)):.0f} a micrograph)"),
+        ("Median diameter", _diameter_in_words(accepted)),
+        ("Suggested box", _boxes_in_words(done)),
+        ("Threshold", ", ".join(f"{c.threshold:.2f}" for c in batch.calibrations.values()) or "none"),
+        ("Time", f"{seconds:.2f} s a micrograph"),
+        ("Device", f"{device.device} ({device.reason})"),
+        ("Output", str(folder.folder)),
+    ]
+
+
+def _diameter_in_words(accepted: pd.DataFrame) -> str:
+    if accepted.empty:
+        return "no picks"
+    in_px = f"{accepted['diameter_px'].median():.1f} px"
+    if accepted["diameter_A"].notna().any():
+        return f"{in_px}, {accepted['diameter_A'].median():.1f} Å"
+    return f"{in_px} (the pixel size is unknown, so all lengths are in pixels; --pixel-size gives it)"
+
+
+def _boxes_in_words(done: list[Row]) -> str:
+    boxes = {row.box_size_px: row.pixel_size for row in done if row.box_size_px is not None}
+    in_words = [
+        f"{size} px" if pixel_size is None else f"{size} px, {to_angstrom(size, pixel_size):.0f} Å"
+        for size, pixel_size in sorted(boxes.items())
+    ]
+    return " or ".join(in_words) or "unknown"
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CryopickError(
+            f"{path}: not a run record ({error}); replace the run with --overwrite"
+        ) from error
+    return record

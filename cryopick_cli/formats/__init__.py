@@ -1,0 +1,1 @@
+"""What is on disk: micrographs, coordinates in every program's format, and lists of them. No decisions."""

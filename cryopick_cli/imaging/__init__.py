@@ -1,0 +1,1 @@
+"""Arrays to arrays: resampling and normalisation of micrographs. No files, no network."""

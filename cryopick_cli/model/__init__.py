@@ -1,0 +1,1 @@
+"""The network and what belongs to it: configuration, anchors, losses, weights, device. No micrographs."""

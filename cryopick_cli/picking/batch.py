@@ -1,0 +1,198 @@
+"""Many micrographs to picks: read ahead, calibrate each kind, pick, and let no failure end the run.
+
+Yields one :class:`Result` a micrograph in the order of the sources. Where results are written is
+``run_folder.py``'s business.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from cryopick_cli.errors import CryopickError
+from cryopick_cli.formats.inputs import MicrographSource
+from cryopick_cli.formats.micrograph import Micrograph, read_micrograph, read_micrograph_header
+from cryopick_cli.model.weights import Model
+from cryopick_cli.picking.calibrate import Calibration, PickConfig, calibrate, choose_sample
+from cryopick_cli.picking.pick import pick_micrograph
+
+log = logging.getLogger(__name__)
+
+# Reading is faster than picking; this many micrographs wait in memory at most.
+_READ_AHEAD = 3
+# A micrograph smaller than half of the network's coarsest cell shows no particle in full.
+_SMALLEST_SIDE_PX = 32
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one micrograph: its picks, or why there are none."""
+
+    source: MicrographSource
+    seconds: float
+    picks: pd.DataFrame | None = None
+    shape: tuple[int, int] | None = None
+    pixel_size: float | None = None
+    box_size_px: int | None = None
+    error: str | None = None
+
+
+@dataclass
+class Batch:
+    """A run over many micrographs with one model.
+
+    Attributes
+    ----------
+    model, config
+        The network and all decisions after it.
+    pixel_size : float, optional
+        Å per pixel in place of what STAR file or header say.
+    calibrations : dict
+        By kind of micrograph (see :func:`kind_of`); filled by :meth:`calibrate`, or from an earlier run.
+    """
+
+    model: Model
+    config: PickConfig
+    pixel_size: float | None = None
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
+
+    def calibrate(
+        self, sources: Sequence[MicrographSource], report: Callable[[str], None] = lambda kind: None
+    ) -> dict[str, Calibration]:
+        """Learn diameter and threshold of every kind of micrograph that has no calibration yet."""
+        for kind, members in group_by_kind(sources, self.pixel_size, self.config).items():
+            if kind in self.calibrations:
+                continue
+            sample = self._read_sample(members)
+            if sample and self._can_be_measured(sample[0][1]):
+                names = [name for name, _ in sample]
+                micrographs = [micrograph for _, micrograph in sample]
+                self.calibrations[kind] = calibrate(self.model, micrographs, names, self.config)
+            report(kind)
+        return self.calibrations
+
+    def pick(self, sources: Sequence[MicrographSource]) -> Iterator[Result]:
+        """Pick each micrograph; a micrograph that fails gives a result with the reason."""
+        for source, reading in _read_ahead(sources, self.pixel_size):
+            started = time.perf_counter()
+            try:
+                micrograph = reading.result()
+                result = self._pick_one(source, micrograph)
+            except CryopickError as error:
+                message = str(error)
+                named = message if str(source.path) in message else f"{source.path}: {message}"
+                result = Result(source, 0.0, error=named)
+            except Exception as error:
+                log.debug("%s", source.path, exc_info=True)
+                result = Result(source, 0.0, error=f"{source.path}: {type(error).__name__}: {error}")
+            yield replace(result, seconds=time.perf_counter() - started)
+
+    def _pick_one(self, source: MicrographSource, micrograph: Micrograph) -> Result:
+        self.config.check_unit(micrograph.pixel_size)
+        kind = kind_of(micrograph.array.shape, micrograph.pixel_size, self.config)
+        if kind not in self.calibrations:  # its header could not be read when the sample was drawn
+            self.calibrations[kind] = calibrate(self.model, [micrograph], [source.relative], self.config)
+        calibration = self.calibrations[kind]
+        picks = pick_micrograph(self.model, micrograph, calibration, self.config)
+        return Result(
+            source,
+            0.0,
+            picks=picks,
+            shape=(micrograph.array.shape[0], micrograph.array.shape[1]),
+            pixel_size=micrograph.pixel_size,
+            box_size_px=calibration.box_size_px(micrograph.pixel_size),
+        )
+
+    def _can_be_measured(self, micrograph: Micrograph) -> bool:
+        """Tell whether lengths given in Å mean anything here; where not, `pick` reports each micrograph."""
+        try:
+            self.config.check_unit(micrograph.pixel_size)
+        except CryopickError:
+            return False
+        return True
+
+    def _read_sample(self, members: Mapping[str, MicrographSource]) -> list[tuple[str, Micrograph]]:
+        """Read the micrographs to calibrate on; one that cannot be read is left to `pick` to report."""
+        sample = []
+        for name in choose_sample(members, self.config):
+            try:
+                sample.append((name, read_source(members[name], self.pixel_size)))
+            except CryopickError as error:
+                log.debug("%s", error)
+        return sample
+
+
+def kind_of(shape: tuple[int, ...], pixel_size: float | None, config: PickConfig) -> str:
+    """Name the micrographs that share a calibration: all with a pixel size, else all of one shape.
+
+    A diameter given in pixels is another one in Å for each pixel size, so these are then kept apart.
+    """
+    if pixel_size is None:
+        return f"{shape[1]}x{shape[0]} px"
+    in_px = config.diameter is not None and config.diameter.unit == "px"
+    return f"{pixel_size:g} Å/px" if in_px else "Å"
+
+
+def group_by_kind(
+    sources: Sequence[MicrographSource], pixel_size: float | None, config: PickConfig
+) -> dict[str, dict[str, MicrographSource]]:
+    """Group readable sources by :func:`kind_of`, by name; reads headers only where it must."""
+    groups: dict[str, dict[str, MicrographSource]] = {}
+    for source in sources:
+        known = pixel_size or source.pixel_size
+        if known is not None:
+            groups.setdefault(kind_of((), known, config), {})[source.relative] = source
+            continue
+        try:
+            header = read_micrograph_header(source.path)
+        except CryopickError:
+            continue
+        groups.setdefault(kind_of(header.shape, header.pixel_size, config), {})[source.relative] = source
+    return groups
+
+
+def read_source(source: MicrographSource, pixel_size: float | None) -> Micrograph:
+    """Read a source's file; the pixel size is the given one, else the STAR file's, else the header's.
+
+    Raises
+    ------
+    CryopickError
+        If the file is missing, damaged, or holds nothing that could be picked.
+    """
+    micrograph = read_micrograph(source.path)
+    known = pixel_size or source.pixel_size or micrograph.pixel_size
+    shape = micrograph.array.shape
+    if min(shape) < _SMALLEST_SIDE_PX:
+        raise CryopickError(
+            f"{source.path}: too small to pick (found {shape[1]}x{shape[0]} px, expected at least "
+            f"{_SMALLEST_SIDE_PX} px each way); give the whole micrograph"
+        )
+    if not np.isfinite(micrograph.array).any():
+        raise CryopickError(
+            f"{source.path}: no finite grey value (found NaN only); remove it or make it again"
+        )
+    return replace(micrograph, pixel_size=known)
+
+
+def _read_ahead(
+    sources: Sequence[MicrographSource], pixel_size: float | None
+) -> Iterator[tuple[MicrographSource, Future[Micrograph]]]:
+    """Read the next micrographs in threads while this one is picked."""
+    waiting: deque[tuple[MicrographSource, Future[Micrograph]]] = deque()
+    with ThreadPoolExecutor(_READ_AHEAD, thread_name_prefix="read") as pool:
+        try:
+            for source in sources:
+                waiting.append((source, pool.submit(read_source, source, pixel_size)))
+                if len(waiting) > _READ_AHEAD:
+                    yield waiting.popleft()
+            while waiting:
+                yield waiting.popleft()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

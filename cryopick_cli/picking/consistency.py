@@ -1,0 +1,116 @@
+"""Size consistency at inference: all particles of a data set have nearly one size, so odd sizes fade.
+
+The mode of log diameter over confident candidates is the data set's size; each score is multiplied by a
+soft factor of the distance to it. Works on tables of diameters and scores; knows no micrographs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from cryopick_cli.errors import ConfigError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsistencyConfig:
+    """How strongly a size that differs from the data set's counts against a candidate."""
+
+    bandwidth: float = field(
+        default=0.06, metadata={"help": "Kernel width of the size histogram, in log diameter."}
+    )
+    narrowest: float = field(
+        default=0.28, metadata={"help": "Smallest spread of the prior, in log diameter."}
+    )
+    widest: float = field(default=0.35, metadata={"help": "Largest spread of the prior, in log diameter."})
+    fewest: int = field(
+        default=5, metadata={"help": "Confident candidates below which there is no size to go by."}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse priors without meaning."""
+        if not 0 < self.narrowest <= self.widest:
+            raise ConfigError(
+                f"narrowest, widest: found {self.narrowest} and {self.widest}, expected two rising numbers"
+            )
+
+
+@dataclass(frozen=True)
+class SizePrior:
+    """The size of a data set's particles, in the unit of the diameters, and its spread in log diameter."""
+
+    diameter: float
+    spread: float
+
+    def factor(self, diameter: Floats) -> Floats:
+        """Give the factor by which scores fade for their size: ``exp(-(ln d - ln d0)² / 2 spread²)``."""
+        deviation: Floats = np.log(diameter / self.diameter) / self.spread
+        return np.asarray(np.exp(-0.5 * deviation**2))
+
+
+def find_mode(diameter: Floats, weight: Floats, bandwidth: float) -> tuple[float, float]:
+    """Give the mode of a weighted distribution of diameters on a log axis, and the weight near it.
+
+    Parameters
+    ----------
+    diameter, weight : (n,) float64
+        Positive, at least one.
+    bandwidth : float
+        Sigma of the Gaussian kernel, in log diameter.
+
+    Returns
+    -------
+    mode : float
+        Unit of ``diameter``.
+    density : float
+        Sum of the weights seen through the kernel at the mode.
+    """
+    log_size = np.log(diameter)
+    grid = np.arange(log_size.min() - bandwidth, log_size.max() + 2 * bandwidth, bandwidth / 4)
+    density = smooth_histogram(log_size, weight, grid, bandwidth)
+    best = int(density.argmax())
+    return float(np.exp(grid[best])), float(density[best])
+
+
+def smooth_histogram(values: Floats, weight: Floats, grid: Floats, bandwidth: float) -> Floats:
+    """Sum Gaussian kernels of height ``weight`` at ``values`` on an even grid."""
+    step = grid[1] - grid[0]
+    edges = np.concatenate([grid - step / 2, grid[-1:] + step / 2])
+    counts, _ = np.histogram(values, edges, weights=weight)
+    sigma = bandwidth / step
+    smooth = ndimage.gaussian_filter1d(counts.astype(np.float64), sigma, mode="constant")
+    return np.asarray(smooth * sigma * np.sqrt(2 * np.pi), dtype=np.float64)
+
+
+def estimate_prior(diameter: Floats, score: Floats, config: ConsistencyConfig) -> SizePrior | None:
+    """Estimate the size of a data set's particles from candidates of many micrographs.
+
+    Scores weigh with their square, so that confident candidates decide. The spread is the robust one of the
+    candidates within half an octave of the mode, kept between the configured limits.
+
+    Returns
+    -------
+    SizePrior or None
+        None where there are too few candidates to speak of a size.
+    """
+    weight = score**2
+    if len(diameter) < config.fewest:
+        return None
+    mode, _ = find_mode(diameter, weight, config.bandwidth)
+    distance = np.abs(np.log(diameter / mode))
+    near = distance < 0.5 * np.log(2)
+    spread = 1.4826 * weighted_median(distance[near], weight[near])
+    centre = np.exp(weighted_median(np.log(diameter[near]), weight[near]))
+    return SizePrior(float(centre), float(np.clip(spread, config.narrowest, config.widest)))
+
+
+def weighted_median(values: Floats, weight: Floats) -> float:
+    """Give the value below which half of the weight lies; at least one value."""
+    order = values.argsort()
+    cumulated = weight[order].cumsum()
+    return float(values[order][np.searchsorted(cumulated, cumulated[-1] / 2)])

@@ -1,0 +1,39 @@
+"""One pick a particle: of candidates nearer than a distance, the best stays. Centres only, no sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+
+def suppress_duplicates(
+    x: NDArray[np.float64], y: NDArray[np.float64], score: NDArray[np.float64], distance: float
+) -> NDArray[np.int64]:
+    """Keep the best candidate wherever several lie within a distance of each other.
+
+    Greedy: the highest score stays and removes all within ``distance``, then the next. Ties go to the
+    lower row, then the lower column, so the result does not depend on the order of the input.
+
+    Parameters
+    ----------
+    x, y, score : (n,) float64
+    distance : float
+        No two of the kept candidates are nearer than this.
+
+    Returns
+    -------
+    (k,) int64
+        Indices of the kept candidates, by falling score.
+    """
+    order = np.lexsort((x, y, -score))
+    if len(order) < 2 or distance <= 0:
+        return order
+    centres = np.column_stack([x, y])[order]
+    neighbours = cKDTree(centres).query_ball_point(centres, distance * (1 - 1e-9))
+    kept = np.ones(len(order), dtype=bool)
+    for rank, near in enumerate(neighbours):
+        if kept[rank]:
+            later = [other for other in near if other > rank]
+            kept[later] = False
+    return order[kept]

@@ -1,0 +1,273 @@
+"""The output folder of a picking run: what lies where, what is done already, and the tables over all.
+
+Every file is written whole or not at all. The candidates of each micrograph lie in ``.cryopick/`` as soon
+as it is picked: a run that was interrupted, or to which micrographs were added, goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from cryopick_cli.errors import ConfigError, OutputError
+from cryopick_cli.formats.atomic import write_text
+from cryopick_cli.formats.coordinates import (
+    MicrographInfo,
+    WriteOptions,
+    check_coordinates,
+    concat_coordinates,
+)
+from cryopick_cli.formats.inputs import MicrographSource
+from cryopick_cli.formats.registry import FORMATS, find_format, write_coordinates
+from cryopick_cli.formats.star import write_coordinate_list
+from cryopick_cli.picking.batch import Result
+
+PICKS_FILE, SUMMARY_FILE, RECORD_FILE, LIST_FILE = "picks.csv", "summary.csv", "run.json", "autopick.star"
+PICKS_COLUMNS = ("micrograph", "x", "y", "diameter_px", "diameter_A", "score", "accepted")
+SUMMARY_COLUMNS = ("micrograph", "picks", "median_diameter_px", "seconds", "status")
+DONE = "picked"
+_KEPT_COLUMNS = ("x", "y", "diameter_px", "diameter_A", "score", "figure_of_merit", "accepted")
+_DECIMALS = {"x": 3, "y": 3, "diameter_px": 2, "diameter_A": 2, "score": 5}
+_PARTS = ".cryopick"
+_STAR = "star"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputConfig:
+    """Which files a run writes beside its tables."""
+
+    format: str = field(
+        default="star,box",
+        metadata={
+            "help": f"Coordinate files to write, parted by commas: {', '.join(FORMATS)}.",
+            "metavar": "NAMES",
+        },
+    )
+    box_size: int | None = field(
+        default=None,
+        metadata={
+            "help": "Edge of the boxes in BOX and CBOX files. Default: the suggested one.",
+            "metavar": "PX",
+        },
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse unknown formats and boxes without area."""
+        if not self.formats:
+            raise ConfigError(f"--format: found nothing, expected some of {', '.join(FORMATS)}")
+        for name in self.formats:
+            find_format(name)
+        if self.box_size is not None and (self.box_size < 2 or self.box_size % 2):
+            raise ConfigError(f"--box-size: found {self.box_size}, expected an even number of pixels")
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats by name, each once."""
+        return tuple(dict.fromkeys(name.strip() for name in self.format.split(",") if name.strip()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A micrograph's line in the summary, and what a resumed run must know of it."""
+
+    name: str
+    relative: str
+    stamp: str
+    picks: int = 0
+    median_diameter_px: float | None = None
+    seconds: float = 0.0
+    status: str = DONE
+    shape: tuple[int, int] | None = None
+    pixel_size: float | None = None
+    box_size_px: int | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the micrograph was picked."""
+        return self.status == DONE
+
+
+class RunFolder:
+    """An output folder while it is filled."""
+
+    def __init__(self, folder: Path, config: OutputConfig) -> None:
+        self.folder = folder
+        self.config = config
+        self._parts = folder / _PARTS
+
+    def prepare(self, sources: Sequence[MicrographSource] = (), *, overwrite: bool, resume: bool) -> None:
+        """Make the folder ready for the results of these micrographs.
+
+        Raises
+        ------
+        OutputError
+            If it is a file; if it holds a run already and neither ``overwrite`` nor ``resume`` is set; if it
+            holds files of other origin that this run would replace, such as picks made by hand.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise OutputError(f"{self.folder}: found a file, expected a folder; give another --out")
+        if self.holds_run and not (overwrite or resume):
+            raise OutputError(
+                f"{self.folder}: holds a run of cryopick already; add --resume to go on with it, --overwrite "
+                "to replace it, or give another --out"
+            )
+        if not (overwrite or self.holds_run):
+            self._refuse_foreign_files(sources)
+        if overwrite:
+            shutil.rmtree(self._parts, ignore_errors=True)
+        try:
+            self._parts.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{self.folder}: cannot be made ({error.strerror}); give another --out"
+            ) from error
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run left something here; one that ended before its first micrograph did not."""
+        return (self.folder / RECORD_FILE).exists() or any(self._parts.rglob("*.json"))
+
+    def row_of(self, source: MicrographSource) -> Row | None:
+        """Give the row of a micrograph that an earlier run has picked and that has not changed since."""
+        try:
+            row = self._read(source.relative)[0]
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        written = all(self.path_of(row.relative, name).exists() for name in self._own_files())
+        return row if written and row.name == source.name and row.stamp == stamp_of(source.path) else None
+
+    def write(self, result: Result) -> Row:
+        """Write the coordinate files of one micrograph and keep its candidates.
+
+        Raises
+        ------
+        OutputError
+            If a file cannot be written.
+        """
+        source, picks = result.source, result.picks
+        if picks is None:
+            self._discard(source.relative)
+            failed = Row(
+                name=source.name, relative=source.relative, stamp="", status=result.error or "failed"
+            )
+            return replace(failed, seconds=round(result.seconds, 3))
+        accepted = picks[picks["accepted"]]
+        row = Row(
+            name=source.name,
+            relative=source.relative,
+            stamp=stamp_of(source.path),
+            picks=len(accepted),
+            median_diameter_px=round(float(accepted["diameter_px"].median()), 2) if len(accepted) else None,
+            seconds=round(result.seconds, 3),
+            shape=result.shape,
+            pixel_size=result.pixel_size,
+            box_size_px=result.box_size_px,
+        )
+        options = WriteOptions(box_size_px=self.config.box_size or result.box_size_px, overwrite=True)
+        for name in self._own_files():
+            named = _named(picks, row.name) if FORMATS[name].names_micrograph else picks
+            write_coordinates(self.path_of(row.relative, name), named, name, options)
+        content = {"row": asdict(row), "picks": {c: picks[c].tolist() for c in _KEPT_COLUMNS}}
+        write_text(self._part(row.relative), json.dumps(content), overwrite=True)
+        return row
+
+    def finish(self, rows: Sequence[Row]) -> pd.DataFrame:
+        """Write the tables over all micrographs, those of earlier runs too; give every candidate.
+
+        Returns
+        -------
+        DataFrame
+            As in ``picks.csv``, with ``figure_of_merit``.
+        """
+        rows = [*rows, *self._other_rows(rows)]
+        done = [row for row in rows if row.done]
+        joined = concat_coordinates({row.name: self._read(row.relative)[1] for row in done})
+        write_text(
+            self.folder / PICKS_FILE, _as_csv(joined[list(PICKS_COLUMNS)].round(_DECIMALS)), overwrite=True
+        )
+        lines = [
+            (row.name, row.picks, row.median_diameter_px, f"{row.seconds:.3f}", row.status) for row in rows
+        ]
+        summary = pd.DataFrame(lines, columns=list(SUMMARY_COLUMNS))
+        write_text(self.folder / SUMMARY_FILE, _as_csv(summary), overwrite=True)
+        if _STAR in self.config.formats:
+            listed = [(row.name, _from_here(self.path_of(row.relative, _STAR))) for row in done]
+            write_coordinate_list(self.folder / LIST_FILE, listed, overwrite=True)
+        self._write_joint_files(joined, done)
+        return joined
+
+    def _other_rows(self, rows: Sequence[Row]) -> list[Row]:
+        """List the micrographs of earlier runs into this folder that this run was not given."""
+        given = {row.relative for row in rows}
+        names = sorted(
+            path.relative_to(self._parts).as_posix().removesuffix(".json")
+            for path in self._parts.rglob("*.json")
+        )
+        return [self._read(name)[0] for name in names if name not in given]
+
+    def path_of(self, relative: str, format_name: str) -> Path:
+        """Give where a micrograph's coordinate file of a format lies."""
+        return self.folder / f"{relative}{FORMATS[format_name].suffix}"
+
+    def _refuse_foreign_files(self, sources: Sequence[MicrographSource]) -> None:
+        tables = [self.folder / name for name in (PICKS_FILE, SUMMARY_FILE, LIST_FILE)]
+        own = [self.path_of(source.relative, name) for source in sources for name in self._own_files()]
+        there = [path for path in (*tables, *own) if path.exists()]
+        if there:
+            raise OutputError(
+                f"{there[0]}: is there already ({len(there)} files would be replaced); give another --out, "
+                "or --overwrite to replace them"
+            )
+
+    def _discard(self, relative: str) -> None:
+        """Remove what an earlier run has made of a micrograph that cannot be picked any more."""
+        for path in (self._part(relative), *(self.path_of(relative, name) for name in self._own_files())):
+            path.unlink(missing_ok=True)
+
+    def _own_files(self) -> list[str]:
+        return [name for name in self.config.formats if not FORMATS[name].one_file]
+
+    def _write_joint_files(self, joined: pd.DataFrame, done: Sequence[Row]) -> None:
+        infos = {row.name: MicrographInfo(shape=row.shape, pixel_size=row.pixel_size) for row in done}
+        options = WriteOptions(box_size_px=self.config.box_size, micrographs=infos, overwrite=True)
+        for name in self.config.formats:
+            if FORMATS[name].one_file:
+                write_coordinates(self.folder / f"picks{FORMATS[name].suffix}", joined, name, options)
+
+    def _part(self, relative: str) -> Path:
+        return self._parts / f"{relative}.json"
+
+    def _read(self, relative: str) -> tuple[Row, pd.DataFrame]:
+        content = json.loads(self._part(relative).read_text(encoding="utf-8"))
+        shape = content["row"].pop("shape")
+        row = Row(**content["row"], shape=None if shape is None else (shape[0], shape[1]))
+        return row, check_coordinates(pd.DataFrame(content["picks"]), str(self._part(relative)))
+
+
+def stamp_of(path: Path) -> str:
+    """Tell one state of a file from another: its size and time of change."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+def _named(picks: pd.DataFrame, name: str) -> pd.DataFrame:
+    return concat_coordinates({name: picks})
+
+
+def _as_csv(table: pd.DataFrame) -> str:
+    return str(table.to_csv(index=False, lineterminator="\n"))
+
+
+def _from_here(path: Path) -> str:
+    """Name a file as RELION does, from the folder in which the command runs, where it lies below it."""
+    absolute, here = Path(os.path.normpath(path.absolute())), Path.cwd()
+    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.as_posix()

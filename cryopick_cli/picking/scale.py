@@ -1,0 +1,107 @@
+"""Find the particle's diameter without being told: look at several scales and let the sizes vote.
+
+A particle of one size is found at neighbouring scales with the same diameter in the micrograph; a false alarm
+is not. So the votes of all scales, on one axis of log diameter, peak at the particle's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from cryopick_cli.errors import ConfigError
+from cryopick_cli.model.weights import Model
+from cryopick_cli.picking.consistency import find_mode
+from cryopick_cli.picking.detect import Candidates, DetectConfig, detect
+from cryopick_cli.picking.view import prepare_view
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleConfig:
+    """The scales that are searched and how their votes are counted."""
+
+    short_sides_px: tuple[int, ...] = field(
+        default=(384, 768, 1536),
+        metadata={"help": "Short sides of the views in which the diameter is searched, px."},
+    )
+    bandwidth: float = field(default=0.08, metadata={"help": "Kernel width of the votes, in log diameter."})
+    largest_enlargement: float = field(
+        default=2.0, metadata={"help": "How much a micrograph of small particles is enlarged at most."}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse searches without a scale."""
+        if not self.short_sides_px or min(self.short_sides_px) < 64:
+            raise ConfigError(
+                f"short_sides_px: found {self.short_sides_px}, expected one or more of at least 64"
+            )
+
+
+@dataclass(frozen=True)
+class ScaleEstimate:
+    """The diameter by consensus of the scales, and what each scale by itself would have said."""
+
+    diameter: float
+    evidence: float
+    by_scale: dict[int, float]
+
+
+def search_views(
+    model: Model,
+    array: NDArray[np.float32],
+    scale: ScaleConfig,
+    detection: DetectConfig,
+    *,
+    light: bool = False,
+) -> dict[int, Candidates]:
+    """Find candidates of one micrograph at every scale.
+
+    Returns
+    -------
+    dict
+        Short side of the view -> candidates in the micrograph's pixels.
+    """
+    short = min(array.shape)
+    working = model.card.operating_point.working_diameter_px
+    found: dict[int, Candidates] = {}
+    for side in sorted({min(side, short) for side in scale.short_sides_px}):
+        view = prepare_view(array, short / side, working, model.card.network.normalise, light=light)
+        found[side] = view.to_micrograph(detect(model, view.array, detection))
+    return found
+
+
+def vote(found: Sequence[dict[int, tuple[Candidates, float]]], config: ScaleConfig) -> ScaleEstimate | None:
+    """Let the candidates of all micrographs and scales vote for one diameter.
+
+    Parameters
+    ----------
+    found : one dict a micrograph
+        Short side -> candidates and the factor that brings their diameter to the unit of the vote.
+    config : ScaleConfig
+
+    Returns
+    -------
+    ScaleEstimate or None
+        None where no scale shows a candidate.
+    """
+    by_scale: dict[int, float] = {}
+    all_diameters, all_weights = [], []
+    for side in sorted({side for micrograph in found for side in micrograph}):
+        seen = [micrograph[side] for micrograph in found if side in micrograph]
+        diameters = np.concatenate([candidates.diameter * unit for candidates, unit in seen])
+        logits = np.concatenate([candidates.logit for candidates, _ in seen])
+        if len(diameters) == 0:
+            continue
+        # Small false alarms are many and large ones are few, as many as fit: the factor evens that out.
+        weights = expit(logits) ** 2 * diameters
+        by_scale[side], _ = find_mode(diameters, weights, config.bandwidth)
+        all_diameters.append(diameters)
+        all_weights.append(weights)
+    if not by_scale:
+        return None
+    mode, evidence = find_mode(np.concatenate(all_diameters), np.concatenate(all_weights), config.bandwidth)
+    return ScaleEstimate(mode, evidence, by_scale)

@@ -1,0 +1,1 @@
+"""Picks to pictures that a person looks at."""

@@ -1,0 +1,1 @@
+"""How weights are made: random crops, augmentation, the loop, checkpoints, validation."""

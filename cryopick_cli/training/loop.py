@@ -1,0 +1,172 @@
+"""The training loop: AdamW on random crops, averaged weights, checkpoints and validations on the way."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+
+from cryopick_cli.errors import CryopickError
+from cryopick_cli.model.device import DeviceChoice
+from cryopick_cli.model.losses import Losses, Targets, compute_losses
+from cryopick_cli.model.network import RetinaNet
+from cryopick_cli.training.checkpoint import TrainingState, save_checkpoint
+from cryopick_cli.training.config import OptimiserConfig, TrainConfig
+from cryopick_cli.training.dataset import Crops, LabelledMicrograph, collate
+
+log = logging.getLogger(__name__)
+
+Sources = Sequence[Sequence[LabelledMicrograph]]
+Validate = Callable[[RetinaNet], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the caller is told after every step."""
+
+    step: int
+    steps: int
+    loss: float
+    seconds: float
+
+
+def new_state(config: TrainConfig, device: DeviceChoice, initial: RetinaNet | None = None) -> TrainingState:
+    """Set up network, running average and optimiser; start from ``initial`` weights where given."""
+    torch.manual_seed(config.seed)
+    network: nn.Module = RetinaNet(config.network)
+    if initial is not None:
+        network.load_state_dict(initial.state_dict())
+    network = network.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = AveragedModel(network, avg_fn=running_average(config.optimiser.average), use_buffers=True)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=config.optimiser.learning_rate, weight_decay=config.optimiser.weight_decay
+    )
+    return TrainingState(network, average, optimiser)
+
+
+def train_steps(
+    state: TrainingState,
+    list_sources: Callable[[], Sources],
+    config: TrainConfig,
+    device: DeviceChoice,
+    checkpoint: Path,
+    validate: Validate,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> None:
+    """Train from ``state.step`` to the last step of the recipe.
+
+    The sources are listed anew after every checkpoint, so that micrographs simulated meanwhile are drawn
+    from too.
+
+    Raises
+    ------
+    CryopickError
+        If the loss is no longer finite; the last checkpoint is kept.
+    """
+    while state.step < config.optimiser.steps:
+        stop = min(
+            config.optimiser.steps, (state.step // config.checkpoint_every + 1) * config.checkpoint_every
+        )
+        for views, targets in _load_crops(list_sources(), config, state.step, stop):
+            started = time.perf_counter()
+            losses = train_step(state, views, targets, config, device)
+            state.step += 1
+            report(
+                Progress(
+                    state.step, config.optimiser.steps, losses.total.item(), time.perf_counter() - started
+                )
+            )
+        record = {"step": state.step, **{k: round(v.item(), 5) for k, v in losses._asdict().items()}}
+        if state.step % config.validate_every == 0 or state.step == config.optimiser.steps:
+            record |= validate(averaged_network(state))
+        state.history.append(record)
+        log.info("%s", record)
+        save_checkpoint(checkpoint, state)
+
+
+def train_step(
+    state: TrainingState, views: Tensor, targets: list[Targets], config: TrainConfig, device: DeviceChoice
+) -> Losses:
+    """Take one step of AdamW on a batch and fold the new weights into the average."""
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(state.step, config.optimiser)
+    state.network.train()
+    views = views.to(device.device, memory_format=torch.channels_last)
+    targets = [Targets(*(rows.to(device.device) for rows in target)) for target in targets]
+    with torch.autocast(device.device.type, device.dtype, enabled=device.dtype != torch.float32):
+        output = state.network(views)
+    losses = Losses(*(loss for loss in compute_losses(output, targets, config.loss)))
+    if not math.isfinite(losses.total.item()):
+        raise CryopickError(
+            f"step {state.step}: found a loss of {losses.total.item()}, expected a finite number; lower the "
+            "learning rate and resume from the last checkpoint"
+        )
+    state.optimiser.zero_grad()
+    losses.total.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(state.network.parameters(), config.optimiser.gradient_norm)
+    state.optimiser.step()
+    average = state.average
+    if isinstance(average, AveragedModel):
+        average.update_parameters(state.network)
+    return Losses(*(loss.detach() for loss in losses))
+
+
+def running_average(keep: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Give the rule by which a step's weights enter the average: a share ``1 - keep``, at first more.
+
+    Early on ``(1 + n) / (10 + n)`` is kept after ``n`` steps, so that the random start is soon forgotten.
+    """
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        if not averaged.is_floating_point():  # batch normalisation counts its batches
+            return current
+        kept = min(keep, (1 + int(count)) / (10 + int(count)))
+        return averaged.lerp(current, 1 - kept)
+
+    return average
+
+
+def learning_rate(step: int, config: OptimiserConfig) -> float:
+    """Rise linearly over the warm-up, then fall along a cosine to ``final_share`` of the largest rate."""
+    if step < config.warm_up:
+        return config.learning_rate * (step + 1) / config.warm_up
+    done = (step - config.warm_up) / max(1, config.steps - config.warm_up)
+    return config.learning_rate * (
+        config.final_share + (1 - config.final_share) * 0.5 * (1 + math.cos(math.pi * done))
+    )
+
+
+def averaged_network(state: TrainingState) -> RetinaNet:
+    """Give a copy of the network with the averaged weights, in evaluation mode."""
+    average = state.average.module
+    if not isinstance(average, RetinaNet):
+        raise TypeError(f"expected a RetinaNet inside the average, found {type(average).__name__}")
+    network = RetinaNet(average.config)
+    network.load_state_dict(average.state_dict())
+    return network.eval()
+
+
+def _load_crops(sources: Sources, config: TrainConfig, start: int, stop: int) -> DataLoader[Any]:
+    batch = config.optimiser.batch
+    return DataLoader(
+        Crops(sources, config),
+        batch_size=batch,
+        sampler=range(start * batch, stop * batch),
+        num_workers=config.workers,
+        collate_fn=collate,
+        worker_init_fn=_single_thread,
+        prefetch_factor=4 if config.workers else None,
+    )
+
+
+def _single_thread(_: int) -> None:
+    torch.set_num_threads(1)

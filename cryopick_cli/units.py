@@ -1,0 +1,100 @@
+"""Lengths in Å and pixels, and binning: the only place with such arithmetic.
+
+The pixel-centre rule: an integer coordinate is the centre of a pixel, the first stored pixel is (0, 0), x
+runs along a stored row, y down the rows. A micrograph of ``n`` pixels therefore spans -0.5 to n - 0.5.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import next_fast_len
+
+from cryopick_cli.errors import ConfigError
+
+BOX_PER_DIAMETER = 1.5
+
+Number = TypeVar("Number", float, NDArray[np.float64])
+
+_LENGTH = re.compile(r"^\s*([0-9]*\.?[0-9]+)\s*(A|Å|px)\s*$", re.IGNORECASE)
+
+
+def to_px(length_in_angstrom: float, pixel_size: float) -> float:
+    """Convert a length in Å to pixels of ``pixel_size`` Å."""
+    return length_in_angstrom / pixel_size
+
+
+def to_angstrom(length_in_px: float, pixel_size: float) -> float:
+    """Convert a length in pixels of ``pixel_size`` Å to Å."""
+    return length_in_px * pixel_size
+
+
+def rescale_coordinate(coordinate: Number, factor: float) -> Number:
+    """Move a coordinate to a grid whose pixels are ``factor`` times as large.
+
+    Both grids share their outer edge, so pixel centres move by half a pixel: ``(c + 0.5) / factor - 0.5``.
+    """
+    return (coordinate + 0.5) / factor - 0.5
+
+
+def round_to_even(length_px: float) -> int:
+    """Round a length in pixels up to the next even whole number."""
+    return 2 * int(np.ceil(length_px / 2.0 - 1e-9))
+
+
+def suggest_box_size(diameter_px: float) -> int:
+    """Suggest the edge of the square to extract, px, from 1.5 diameters on.
+
+    The first even number without a prime factor above 5, so that Fourier transforms are fast, as RELION and
+    cryoSPARC advise.
+    """
+    size = round_to_even(BOX_PER_DIAMETER * diameter_px)
+    while next_fast_len(size, real=True) != size:
+        size += 2
+    return size
+
+
+@dataclass(frozen=True)
+class Length:
+    """A length a user typed with its unit: ``120A`` or ``90px``."""
+
+    value: float
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str) -> Length:
+        """Read ``120A``, ``120Å`` or ``90px``.
+
+        Raises
+        ------
+        ConfigError
+            If the text is not a positive number followed by one of the two units.
+        """
+        match = _LENGTH.match(text)
+        if match is None or float(match.group(1)) <= 0:
+            raise ConfigError(
+                f"length: found {text!r}, expected a positive number with its unit, like 120A or 90px; "
+                "add A (ångström) or px (pixels of the micrograph)"
+            )
+        return cls(float(match.group(1)), "px" if match.group(2).lower() == "px" else "A")
+
+    def in_px(self, pixel_size: float | None) -> float:
+        """Give the length in pixels of a micrograph whose pixels measure ``pixel_size`` Å.
+
+        Raises
+        ------
+        ConfigError
+            If the length is in Å and the pixel size is unknown.
+        """
+        if self.unit == "px":
+            return self.value
+        if pixel_size is None:
+            raise ConfigError(
+                f"length: found {self.value:g} Å for a micrograph of unknown pixel size, expected a known "
+                "pixel size; give --pixel-size, or the length in pixels"
+            )
+        return to_px(self.value, pixel_size)

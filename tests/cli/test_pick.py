@@ -1,0 +1,448 @@
+"""`cryopick pick` from the outside: files, table, record, statuses, messages, and going on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import starfile
+import torch
+from click.testing import CliRunner, Result
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.special import expit
+
+import cryopick_cli
+from cryopick_cli.cli.main import cli
+from cryopick_cli.formats.micrograph import write_micrograph
+from cryopick_cli.model.config import NetworkConfig
+from cryopick_cli.model.network import RetinaNet
+from cryopick_cli.model.weights import OperatingPoint, save_model
+from cryopick_cli.picking import batch, calibrate, scale
+from cryopick_cli.picking.detect import Candidates, DetectConfig, detect
+
+CENTRES = np.array([(50.0, 60.0), (130.0, 80.0), (210.0, 70.0), (90.0, 150.0), (200.0, 150.0)])
+Pick = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write an untrained network that finds everything likely, so that it picks something everywhere."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    config = NetworkConfig(pyramid_channels=8, head_depth=1, head_norm_groups=4, prior_probability=0.4)
+    save_model(folder, RetinaNet(config), "tiny", OperatingPoint(), {})
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write micrographs `mics/a`, `mics/b` and `mics/grid/c` with five dark discs of 30 px each."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b", "grid/c"):
+        array = rng.normal(size=(200, 260)).astype(np.float32)
+        rows, columns = np.mgrid[:200, :260]
+        for x, y in CENTRES:
+            array[(columns - x) ** 2 + (rows - y) ** 2 <= 15**2] -= 30
+        write_micrograph(tmp_path / "mics" / f"{name}.mrc", array)
+    return tmp_path
+
+
+def find_discs(model: Any, view: NDArray[np.float32], config: Any) -> Candidates:
+    """Stand for a trained network: every connected dark patch is a particle of the patch's area."""
+    labels, count = ndimage.label(ndimage.gaussian_filter(view, 1.0) < -3)
+    ones, index = np.ones_like(view), np.arange(1, count + 1)
+    area = ndimage.sum_labels(ones, labels, index)
+    y, x = np.array(ndimage.center_of_mass(ones, labels, index)).reshape(-1, 2)[area > 20].T
+    return Candidates(x, y, 2 * np.sqrt(area[area > 20] / np.pi), np.full(len(x), 3.0))
+
+
+@pytest.fixture
+def pick(project: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Pick:
+    """Give a function that runs `cryopick pick` on `mics` into `out`, with a network that finds discs."""
+    for module in (calibrate, scale):
+        monkeypatch.setattr(module, "detect", find_discs)
+
+    def run(*arguments: str) -> Result:
+        fixed = [
+            "--in",
+            "mics",
+            "--out",
+            "out",
+            "--weights",
+            str(weights),
+            "--device",
+            "cpu",
+            "--pictures",
+            "0",
+        ]
+        return CliRunner().invoke(cli, ["pick", *fixed, *arguments])
+
+    return run
+
+
+@pytest.fixture
+def picked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give the list that fills with the stems of the micrographs that are picked."""
+    stems: list[str] = []
+    whole = batch.pick_micrograph
+
+    def watched(model: Any, micrograph: Any, *rest: Any) -> pd.DataFrame:
+        stems.append(micrograph.path.stem)
+        return whole(model, micrograph, *rest)
+
+    monkeypatch.setattr(batch, "pick_micrograph", watched)
+    return stems
+
+
+def facts(result: Result) -> dict[str, str]:
+    """Read the table on stdout: names and values parted by two blanks or more."""
+    rows = (line.split("  ", 1) for line in result.stdout.splitlines() if "  " in line)
+    return {name.strip(): value.strip() for name, value in rows}
+
+
+def record() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(Path("out/run.json").read_text())
+    return content
+
+
+def accepted() -> pd.DataFrame:
+    table = pd.read_csv("out/picks.csv")
+    return table[table["accepted"]]
+
+
+def test_picks_lie_on_the_particles_in_every_file(pick: Pick) -> None:
+    result = pick()
+    assert result.exit_code == 0, result.output
+    table = accepted()
+    assert table["micrograph"].value_counts().to_dict() == {
+        "mics/a.mrc": 5,
+        "mics/b.mrc": 5,
+        "mics/grid/c.mrc": 5,
+    }
+    for _, group in table.groupby("micrograph"):
+        apart = np.hypot(*(group[c].to_numpy()[:, None] - CENTRES[:, i] for i, c in enumerate("xy")))
+        assert apart.min(axis=0).max() < 0.5
+    assert table["diameter_px"].median() == pytest.approx(30, rel=0.05)
+    star = starfile.read("out/grid/c_autopick.star")
+    np.testing.assert_allclose(np.sort(star["rlnCoordinateX"]), np.sort(table["x"][-5:]), atol=0.01)
+
+
+def test_output_follows_the_tree_of_the_input(pick: Pick) -> None:
+    pick()
+    files = {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()}
+    assert {name for name in files if not name.startswith(".cryopick")} == {
+        *(f"{stem}_autopick.star" for stem in ("a", "b", "grid/c")),
+        *(f"{stem}.box" for stem in ("a", "b", "grid/c")),
+        "autopick.star",
+        "picks.csv",
+        "summary.csv",
+        "run.json",
+    }
+    listed = starfile.read("out/autopick.star", always_dict=True)["coordinate_files"]
+    assert listed["rlnMicrographCoordinates"].tolist() == [
+        "out/a_autopick.star",
+        "out/b_autopick.star",
+        "out/grid/c_autopick.star",
+    ]
+
+
+def test_table_on_stdout_tells_what_came_out(pick: Pick) -> None:
+    told = facts(pick())
+    assert list(told) == [
+        "Micrographs",
+        "Picks",
+        "Median diameter",
+        "Suggested box",
+        "Threshold",
+        "Time",
+        "Device",
+        "Output",
+    ]
+    assert told["Micrographs"] == "3 of 3"
+    assert told["Picks"] == "15 (5 a micrograph)"
+    assert told["Median diameter"].startswith("30.")
+    assert "the pixel size is unknown, so all lengths are in pixels; --pixel-size" in told["Median diameter"]
+    assert told["Suggested box"] == "48 px"
+    assert told["Threshold"] == f"{OperatingPoint().threshold_share * expit(3.0):.2f}"
+    assert told["Time"].endswith("s a micrograph")
+    assert told["Device"].startswith("cpu (asked for")
+    assert told["Output"] == "out"
+
+
+def test_words_and_progress_go_to_stderr(pick: Pick) -> None:
+    result = pick()
+    assert "Picking: 3/3 micrographs, done in" in result.stderr
+    assert "Diameter 30." in result.stderr
+    assert "Picking" not in result.stdout
+    assert Path("out").exists()
+
+
+def test_quiet_says_nothing_but_the_table(pick: Pick) -> None:
+    result = pick("--quiet")
+    assert result.stderr == ""
+    assert facts(result)["Picks"].startswith("15")
+
+
+def test_pixel_size_brings_angstrom(pick: Pick) -> None:
+    told = facts(pick("--pixel-size", "1.5"))
+    in_px, in_angstrom = told["Median diameter"].split(", ")
+    assert float(in_angstrom.removesuffix(" Å")) == pytest.approx(
+        1.5 * float(in_px.removesuffix(" px")), abs=0.2
+    )
+    assert told["Suggested box"] == "48 px, 72 Å"
+    np.testing.assert_allclose(accepted()["diameter_A"], 1.5 * accepted()["diameter_px"], atol=0.02)
+    assert set(record()["calibrations"]) == {"Å"}
+
+
+def test_record_explains_the_run(pick: Pick, weights: Path) -> None:
+    pick("--threshold", "0.3", "--seed", "7", "--pixel-size", "1.5")
+    content = record()
+    assert content["version"] == cryopick_cli.__version__
+    assert content["command"] == "pick"
+    assert content["argv"][:5] == ["pick", "--in", "mics", "--out", "out"]
+    assert content["config"]["pixel_size"] == 1.5
+    assert content["config"]["pick"]["threshold"] == 0.3
+    assert content["config"]["pick"]["seed"] == 7
+    assert content["config"]["pick"]["detection"]["floor"] == DetectConfig().floor
+    assert content["config"]["files"] == {"format": "star,box", "box_size": None}
+    digest = hashlib.sha256((weights / "weights.safetensors").read_bytes()).hexdigest()
+    assert content["weights"] == {"name": "tiny", "sha256": digest, "folder": str(weights)}
+    assert content["device"]["device"] == "cpu"
+    assert content["device"]["reason"].startswith("asked for")
+    assert set(content["timings_s"]) == {"load weights", "calibrate", "pick"}
+    assert content["calibrations"]["Å"]["threshold"] == 0.3
+    assert content["calibrations"]["Å"]["micrographs"] == ["a", "b", "grid/c"]
+
+
+def test_the_real_network_runs_through(project: Path, weights: Path) -> None:
+    """Untrained, so nothing is said of its picks but that they are written and lie inside."""
+    fixed = ["pick", "--in", "mics/a.mrc", "--out", "out", "--weights", str(weights), "--device", "cpu"]
+    result = CliRunner().invoke(cli, fixed)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv("out/picks.csv")
+    assert len(table) > 0
+    assert table["x"].between(-0.5, 259.5).all()
+    assert table["y"].between(-0.5, 199.5).all()
+    assert calibrate.detect is detect
+
+
+def test_a_given_diameter_is_used(pick: Pick) -> None:
+    told = facts(pick("--pixel-size", "1.5", "--diameter", "48A"))
+    assert told["Suggested box"] == "48 px, 72 Å"
+    calibration = record()["calibrations"]["Å"]
+    assert calibration["prior"]["diameter"] == 48
+    assert calibration["estimate"] is None
+
+
+@pytest.mark.parametrize(("threshold", "picks"), [("0", 5), ("0.999", 0)])
+def test_threshold_accepts_and_the_table_keeps_all(threshold: str, picks: int, pick: Pick) -> None:
+    pick("--threshold", threshold)
+    table = pd.read_csv("out/picks.csv")
+    assert len(table) == 15
+    assert len(accepted()) == 3 * picks
+    assert len(starfile.read("out/a_autopick.star")) == picks
+
+
+def test_smallest_distance_between_picks(pick: Pick) -> None:
+    pick("--pixel-size", "1", "--min-distance", "100")
+    left = accepted().groupby("micrograph")[["x", "y"]].apply(lambda one: one.to_numpy().tolist())
+    for centres in left:
+        apart = np.hypot(*(np.subtract.outer(c, c) for c in np.array(centres).T))
+        assert len(centres) < 5
+        assert apart[apart > 0].min() >= 100
+
+
+def test_box_size_and_formats_are_honoured(pick: Pick) -> None:
+    assert pick("--format", "box,csv,cbox", "--box-size", "100").exit_code == 0
+    assert {line.split()[2] for line in Path("out/a.box").read_text().splitlines()} == {"100"}
+    assert Path("out/a.csv").is_file()
+    assert Path("out/a.cbox").is_file()
+    assert not Path("out/a_autopick.star").exists()
+    assert not Path("out/autopick.star").exists()
+
+
+def test_a_corrupt_file_gives_status_one_and_is_named_everywhere(pick: Pick) -> None:
+    Path("mics/b.mrc").write_bytes(b"no header")
+    result = pick()
+    assert result.exit_code == 1
+    assert "Failed: mics/b.mrc: truncated" in result.stderr
+    assert "1 of 3 micrographs failed; see summary.csv for the reasons" in result.stderr
+    assert facts(result)["Micrographs"] == "2 of 3"
+    summary = pd.read_csv("out/summary.csv", index_col="micrograph")
+    assert summary.loc["mics/a.mrc", "status"] == "picked"
+    assert str(summary.loc["mics/b.mrc", "status"]).startswith("mics/b.mrc: truncated")
+    assert not Path("out/b.box").exists()
+    assert len(accepted()) == 10
+
+
+def test_a_run_in_which_all_fail_still_writes_its_tables(pick: Pick) -> None:
+    for path in Path("mics").rglob("*.mrc"):
+        path.write_bytes(b"")
+    result = pick()
+    assert result.exit_code == 1
+    told = facts(result)
+    assert told["Micrographs"] == "0 of 3"
+    assert told["Median diameter"] == "no picks"
+    assert told["Suggested box"] == "unknown"
+    assert told["Threshold"] == "none"
+    assert len(pd.read_csv("out/picks.csv")) == 0
+
+
+def test_micrographs_without_particles_give_status_nought_and_empty_files(pick: Pick) -> None:
+    for path in Path("mics").rglob("*.mrc"):
+        write_micrograph(path, np.zeros((200, 260), np.float32), overwrite=True)
+    result = pick()
+    assert result.exit_code == 0
+    assert "Too few candidates to tell a particle diameter" in result.stderr
+    assert facts(result)["Picks"] == "0 (0 a micrograph)"
+    assert len(starfile.read("out/a_autopick.star")) == 0
+    assert Path("out/a.box").read_text() == ""
+
+
+def test_a_second_run_is_refused_and_overwrite_replaces_it(pick: Pick, picked: list[str]) -> None:
+    pick()
+    again = pick()
+    assert again.exit_code == 1
+    assert "out: holds a run of cryopick already; add --resume" in again.stderr
+    assert picked == ["a", "b", "c"]
+    assert pick("--overwrite").exit_code == 0
+    assert picked == ["a", "b", "c"] * 2
+
+
+def test_resume_skips_what_is_done_and_picks_what_changed_or_is_new(pick: Pick, picked: list[str]) -> None:
+    pick()
+    calibrations, whole = record()["calibrations"], Path("out/picks.csv").read_text()
+    picked.clear()
+    os.utime("mics/b.mrc", ns=(1, 1))
+    Path("mics/d.mrc").write_bytes(Path("mics/a.mrc").read_bytes())
+    result = pick("--resume")
+    assert result.exit_code == 0, result.output
+    assert picked == ["b", "d"]
+    assert "2 micrographs are done already" in result.stderr
+    assert facts(result)["Micrographs"] == "4 of 4"
+    assert record()["calibrations"] == calibrations
+    lines = Path("out/picks.csv").read_text().splitlines()
+    assert [line for line in lines if "d.mrc" not in line] == whole.splitlines()
+
+
+def test_resume_of_a_finished_run_repeats_nothing(pick: Pick, picked: list[str]) -> None:
+    pick()
+    picked.clear()
+    before = {name: Path("out", name).read_bytes() for name in ("picks.csv", "summary.csv", "autopick.star")}
+    assert pick("--resume").exit_code == 0
+    assert picked == []
+    assert {name: Path("out", name).read_bytes() for name in before} == before
+
+
+def test_resume_takes_up_a_failed_micrograph_once_it_is_mended(pick: Pick, picked: list[str]) -> None:
+    good = Path("mics/b.mrc").read_bytes()
+    Path("mics/b.mrc").write_bytes(good[:5000])
+    assert pick().exit_code == 1
+    Path("mics/b.mrc").write_bytes(good)
+    picked.clear()
+    assert pick("--resume").exit_code == 0
+    assert picked == ["b"]
+
+
+def test_resume_into_an_empty_folder_is_a_first_run(pick: Pick) -> None:
+    assert pick("--resume").exit_code == 0
+    assert len(accepted()) == 15
+
+
+@pytest.mark.parametrize("option", [("--threshold", "0.3"), ("--pixel-size", "2"), ("--format", "star")])
+def test_resume_with_other_settings_is_refused(option: tuple[str, str], pick: Pick) -> None:
+    pick()
+    result = pick("--resume", *option)
+    assert result.exit_code == 1
+    assert "run.json: made with other settings" in result.stderr
+    assert "--overwrite" in result.stderr
+
+
+def test_resume_with_a_damaged_record_says_so(pick: Pick) -> None:
+    pick()
+    Path("out/run.json").write_text("{")
+    result = pick("--resume")
+    assert result.exit_code == 1
+    assert "run.json: not a run record" in result.stderr
+
+
+def test_boxes_picked_by_hand_are_not_replaced(pick: Pick) -> None:
+    Path("mics/a.box").write_text("1 2 3 4\n")
+    result = pick("--out", "mics")
+    assert result.exit_code == 1
+    assert "mics/a.box: is there already" in result.stderr
+    assert Path("mics/a.box").read_text() == "1 2 3 4\n"
+
+
+@pytest.mark.parametrize("option", [("--diameter", "120A"), ("--min-distance", "50")])
+def test_lengths_in_angstrom_need_a_pixel_size(option: tuple[str, str], pick: Pick) -> None:
+    result = pick(*option)
+    assert result.exit_code == 1
+    assert "Failed: mics/a.mrc: unknown pixel size" in result.stderr
+    assert "give --pixel-size" in result.stderr
+    assert pick(*option, "--pixel-size", "1.5", "--overwrite").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--in", "nowhere"), "nowhere: is missing"),
+        (("--weights", "nowhere"), "--weights nowhere: found no folder with a model.json"),
+        (("--device", "gpu"), "found 'gpu', expected auto, cpu, cuda, cuda:N or mps"),
+    ],
+)
+def test_what_cannot_be_done_gives_status_one_and_does_not_block_the_next_run(
+    arguments: tuple[str, str], complaint: str, pick: Pick
+) -> None:
+    result = pick(*arguments)
+    assert result.exit_code == 1
+    assert complaint in result.stderr
+    assert "Traceback" not in result.output
+    assert pick().exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--threshold", "2"), "--threshold: found 2.0, expected auto or a number from 0 to 1"),
+        (("--threshold", "high"), "'high' is not a valid float"),
+        (("--diameter", "120"), "expected a positive number with its unit"),
+        (("--min-distance", "-1"), "--min-distance: found -1.0"),
+        (("--format", "xyz"), "found 'xyz', expected one of star"),
+        (("--box-size", "101"), "expected an even number"),
+        (("--pixel-size", "0"), "--pixel-size"),
+        (("--contrast", "grey"), "--contrast"),
+        (("--overwrite", "--resume"), "found both, expected one"),
+        (("--nonsense",), "No such option"),
+    ],
+)
+def test_wrong_usage_gives_status_two(arguments: tuple[str, ...], complaint: str, pick: Pick) -> None:
+    result = pick(*arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("missing", ["--in", "--out"])
+def test_input_and_output_must_be_given(missing: str) -> None:
+    given = {"--in": "mics", "--out": "out"}
+    arguments = [part for name, value in given.items() if name != missing for part in (name, value)]
+    result = CliRunner().invoke(cli, ["pick", *arguments])
+    assert result.exit_code == 2
+    assert f"'{missing}'" in result.stderr
+
+
+def test_help_names_every_option_with_its_default() -> None:
+    result = CliRunner().invoke(cli, ["pick", "--help"])
+    assert result.exit_code == 0
+    for option in ("--pixel-size", "--threshold", "--diameter", "--min-distance", "--box-size", "--resume"):
+        assert option in result.stdout
+    assert "[default: star,box]" in result.stdout.replace("\n", " ").replace("  ", " ")

@@ -1,0 +1,222 @@
+"""`cryopick train` from the outside: whose settings count, what is written, statuses and messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import cryopick_cli
+from cryopick_cli.cli import train as command
+from cryopick_cli.cli.main import cli
+from cryopick_cli.formats.micrograph import write_micrograph
+from cryopick_cli.model.config import NetworkConfig
+from cryopick_cli.model.device import DeviceChoice
+from cryopick_cli.model.network import RetinaNet
+from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model, ModelCard, OperatingPoint, read_card
+from cryopick_cli.training.config import OptimiserConfig
+
+RECIPE = """
+workers = 0
+checkpoint_every = 1
+seed = 3
+
+[[sources]]
+name = "noise"
+micrographs = "mics"
+coordinates = "coords"
+
+[network]
+pyramid_channels = 8
+head_depth = 1
+head_norm_groups = 4
+
+[crop]
+size_px = 64
+smallest_side_px = 64
+
+[optimiser]
+steps = 1
+batch = 1
+"""
+Train = Callable[..., Result]
+
+
+@pytest.fixture
+def project(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a micrograph with coordinates, and a recipe for it in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    write_micrograph(tmp_path / "data" / "mics" / "a.mrc", rng.normal(size=(80, 90)).astype(np.float32), 2.0)
+    (tmp_path / "data" / "coords").mkdir()
+    (tmp_path / "data" / "coords" / "a.csv").write_text("x,y,diameter\n40,40,24\n")
+    (tmp_path / "data" / "recipe.toml").write_text(RECIPE)
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["train", "--out", "mine", "--device", "cpu", *arguments])
+
+
+@pytest.fixture
+def asked(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Give the list that fills with what the library is asked to do, in place of doing it."""
+    calls: list[dict[str, Any]] = []
+
+    def train(config: Any, data: Path, out: Path, device: DeviceChoice, **others: Any) -> ModelCard:
+        calls.append({"config": config, "data": data, "out": out, "device": device, **others})
+        return ModelCard(name="mine", sha256="0", network=config.network, operating_point=OperatingPoint())
+
+    def load_model(name: str, device: DeviceChoice) -> Model:
+        network = NetworkConfig(pyramid_channels=24, head_depth=1)
+        card = ModelCard(name=name, sha256="1" * 64, network=network, operating_point=OperatingPoint())
+        return Model(RetinaNet(network), card, device)
+
+    monkeypatch.setattr(command, "train_model", train)
+    monkeypatch.setattr(command, "load_model", load_model)
+    return calls
+
+
+def test_a_recipe_is_followed_from_random_weights(asked: list[dict[str, Any]]) -> None:
+    result = run("--config", "data/recipe.toml")
+    assert result.exit_code == 0, result.output
+    (call,) = asked
+    assert call["data"] == Path("data")  # its relative paths start beside it
+    assert call["out"] == Path("mine")
+    assert call["initial"] is None
+    assert call["resume"] is False
+    assert call["config"].seed == 3
+    assert call["config"].network.pyramid_channels == 8
+    assert call["config"].optimiser == OptimiserConfig(steps=1, batch=1)
+    assert call["device"].device.type == "cpu"
+
+
+def test_options_win_over_the_recipe(asked: list[dict[str, Any]]) -> None:
+    run("--config", "data/recipe.toml", "--data", "data/mics", "--steps", "7", "--seed", "0", "--resume")
+    (call,) = asked
+    assert call["data"] == Path("data/mics")
+    assert call["config"].optimiser == OptimiserConfig(steps=7, batch=1)
+    assert call["config"].seed == 0
+    assert call["resume"] is True
+
+
+def test_own_micrographs_fine_tune_the_shipped_weights(asked: list[dict[str, Any]]) -> None:
+    own = ["--in", "data/mics", "--coordinates", "data/coords"]
+    result = run(*own, "--diameter", "48A", "--seed", "5")
+    assert result.exit_code == 0, result.output
+    (call,) = asked
+    assert call["initial"].card.name == DEFAULT_WEIGHTS
+    assert call["config"].network == call["initial"].card.network
+    assert call["config"].optimiser == command.FINE_TUNING
+    assert call["config"].seed == 5
+    (source,) = call["config"].sources
+    assert source.micrographs == Path("data/mics").resolve()
+    assert source.coordinates == Path("data/coords").resolve()
+    assert source.diameter == "48A"
+    assert call["about"]["initial_weights"] == {"name": DEFAULT_WEIGHTS, "sha256": "1" * 64}
+
+
+@pytest.mark.parametrize(("init", "name"), [("none", None), ("other", "other")])
+def test_the_start_can_be_chosen(init: str, name: str | None, asked: list[dict[str, Any]]) -> None:
+    run("--in", "data/mics", "--coordinates", "data/coords", "--init", init)
+    run("--config", "data/recipe.toml", "--init", init)
+    for call in asked:
+        assert (call["initial"] and call["initial"].card.name) == name
+
+
+def test_the_card_tells_how_its_weights_were_made(asked: list[dict[str, Any]]) -> None:
+    run("--config", "data/recipe.toml", "--steps", "2")
+    assert asked[0]["about"] == {
+        "command": "cryopick train --out mine --device cpu --config data/recipe.toml --steps 2",
+        "version": cryopick_cli.__version__,
+        "device": "cpu",
+        "initial_weights": None,
+    }
+
+
+def test_weights_card_and_record_are_written(project: Path) -> None:
+    result = run("--config", "data/recipe.toml")
+    assert result.exit_code == 0, result.output
+    assert "cryopick pick --weights mine" in result.stdout
+    assert "Training: 1/1 steps, done in" in result.stderr
+    assert "loss" in result.stderr
+    card = read_card(Path("mine"))
+    assert card.name == "mine"
+    record = json.loads(Path("mine/run.json").read_text())
+    assert record["command"] == "train"
+    assert record["config"]["seed"] == 3
+    assert record["weights"] == {"name": "mine", "sha256": card.sha256}
+    assert "train" in record["timings_s"]
+    again = run("--config", "data/recipe.toml")
+    assert again.exit_code == 1
+    assert "checkpoint.safetensors: is there already; add --resume" in again.stderr
+    assert run("--config", "data/recipe.toml", "--resume", "--steps", "2").exit_code == 0
+    assert read_card(Path("mine")).about["steps"] == 2
+
+
+@pytest.mark.usefixtures("asked")
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "give a recipe, or your own micrographs, and not both"),
+        (("--config", "data/recipe.toml", "--in", "data/mics"), "and not both"),
+        (("--in", "data/mics"), "--coordinates: missing"),
+        (
+            ("--in", "data/mics", "--coordinates", "data/coords", "--diameter", "48"),
+            "expected a positive number",
+        ),
+        (("--config", "data/recipe.toml", "--diameter", "48A"), "--coordinates, --diameter: go with --in"),
+        (("--config", "data/recipe.toml", "--coordinates", "data/coords"), "go with --in"),
+        (("--config", "nowhere.toml"), "nowhere.toml"),
+        (("--in", "nowhere", "--coordinates", "data/coords"), "nowhere"),
+        (("--config", "data/recipe.toml", "--steps", "0"), "--steps"),
+        (("--config", "data/recipe.toml", "--seed", "-1"), "--seed"),
+    ],
+)
+def test_wrong_usage_gives_status_two(arguments: tuple[str, ...], complaint: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert not Path("mine").exists()
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("steps = 1", "step = 1", r"recipe.toml.optimiser: found unknown ['step'], expected some of"),
+        ("steps = 1", "steps = 'many'", "recipe.toml.optimiser.steps: found 'many'"),
+        ("[crop]", "crop:", "recipe.toml: not TOML"),
+        ("size_px = 64", "size_px = 65", "crop.size_px: found 65, expected a multiple of 64"),
+        ('"mics"', '"nowhere"', "nowhere: is missing"),
+        ('"coords"', '"mics"', "source noise: found no micrograph with coordinates"),
+    ],
+)
+def test_what_a_recipe_gets_wrong_is_told_with_its_place(old: str, new: str, complaint: str) -> None:
+    path = Path("data/recipe.toml")
+    path.write_text(path.read_text().replace(old, new, 1))
+    result = run("--config", str(path))
+    assert result.exit_code == 1
+    assert complaint in result.stderr.replace("\n", "")
+    assert not Path("mine").exists()
+
+
+@pytest.mark.usefixtures("project")
+def test_unknown_weights_and_devices_give_status_one() -> None:
+    own = ("--in", "data/mics", "--coordinates", "data/coords")
+    assert "--weights nowhere: found no folder" in run(*own, "--init", "nowhere").stderr
+    result = run(*own, "--device", "gpu")
+    assert result.exit_code == 1
+    assert "found 'gpu', expected auto, cpu" in result.stderr
+
+
+@pytest.mark.usefixtures("project")
+def test_coordinates_without_diameters_ask_for_one() -> None:
+    Path("data/coords/a.csv").write_text("x,y\n40,40\n")
+    result = run("--config", "data/recipe.toml")
+    assert result.exit_code == 1
+    assert "1 of its 1 coordinates have no diameter" in result.stderr

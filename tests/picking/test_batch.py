@@ -1,0 +1,307 @@
+"""Many micrographs: order, failures that end nothing, kinds that share a calibration, reading ahead."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cryopick_cli.formats.inputs import MicrographSource, find_micrographs
+from cryopick_cli.formats.micrograph import Micrograph, write_micrograph
+from cryopick_cli.model.weights import Model
+from cryopick_cli.picking import batch as batch_module
+from cryopick_cli.picking.batch import Batch, group_by_kind, kind_of, read_source
+from cryopick_cli.picking.calibrate import Calibration, PickConfig
+from cryopick_cli.picking.consistency import SizePrior
+from cryopick_cli.units import Length
+
+Plant = Callable[..., Micrograph]
+Micrographs = Callable[..., list[MicrographSource]]
+SHAPE = (200, 260)
+CENTRES = np.array([(50, 60), (130.5, 80), (210, 70.25), (90, 150), (200, 150)])
+CONFIG = PickConfig()
+KNOWN = Calibration(unit="px", prior=SizePrior(30.0, 0.15), threshold=0.5)
+
+
+@pytest.fixture
+def micrographs(tmp_path: Path, plant: Plant) -> Micrographs:
+    """Give a function that writes micrographs of these names and lists them."""
+
+    def write(*names: str, pixel_size: float | None = None, diameter: float = 30.0) -> list[MicrographSource]:
+        for name in names:
+            array = plant(diameter, CENTRES, shape=SHAPE).array
+            write_micrograph(tmp_path / "in" / f"{name}.mrc", array, pixel_size)
+        return find_micrographs([str(tmp_path / "in")])
+
+    return write
+
+
+def source(path: Path, **values: Any) -> MicrographSource:
+    return MicrographSource(path=path, name=path.name, relative=path.stem, **values)
+
+
+def known_batch(model: Model, shape: tuple[int, int] = SHAPE) -> Batch:
+    return Batch(model, CONFIG, calibrations={kind_of(shape, None, CONFIG): KNOWN})
+
+
+def test_every_micrograph_gives_a_result_in_the_order_of_the_sources(
+    planted_model: Model, micrographs: Micrographs
+) -> None:
+    sources = micrographs("c", "a", "sub/b")[::-1]
+    batch = Batch(planted_model, PickConfig())
+    batch.calibrate(sources)
+    results = list(batch.pick(sources))
+    assert [result.source for result in results] == sources
+    for result in results:
+        assert result.error is None
+        assert result.picks is not None
+        assert result.picks["accepted"].sum() == 5
+        assert result.shape == SHAPE
+        assert result.pixel_size is None
+        assert result.box_size_px == 48  # 30 px, one and a half times 30 is 45, and 46 has a 23
+        assert result.seconds > 0
+
+
+def test_a_corrupt_file_among_good_ones_fails_alone(
+    planted_model: Model, micrographs: Micrographs, tmp_path: Path
+) -> None:
+    micrographs("a", "d", "g")
+    (tmp_path / "in" / "b.mrc").write_bytes(b"no header")
+    whole = (tmp_path / "in" / "a.mrc").read_bytes()
+    (tmp_path / "in" / "c.mrc").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "in" / "e.png").write_bytes(b"no picture")
+    with pytest.warns(RuntimeWarning, match="NaN"):
+        write_micrograph(tmp_path / "in" / "f.mrc", np.full(SHAPE, np.nan, np.float32))
+    sources = find_micrographs([str(tmp_path / "in")])
+    batch = Batch(planted_model, PickConfig())
+    batch.calibrate(sources)
+    errors = {result.source.relative: result.error for result in batch.pick(sources)}
+    assert [name for name, error in errors.items() if error is None] == ["a", "d", "g"]
+    for name, words in (
+        ("b.mrc", "truncated"),
+        ("c.mrc", "ends early|truncated"),
+        ("e.png", "picture"),
+        ("f.mrc", "NaN"),
+    ):
+        error = errors[name[0]]
+        assert error is not None
+        assert error.startswith(str(tmp_path / "in" / name))
+        assert any(word in error for word in words.split("|")), error
+
+
+def test_a_missing_file_and_one_that_is_too_small_fail_alone(
+    planted_model: Model, micrographs: Micrographs, tmp_path: Path
+) -> None:
+    good = micrographs("a")
+    write_micrograph(tmp_path / "small.mrc", np.zeros((31, 200), np.float32))
+    sources = [source(tmp_path / "gone.mrc"), *good, source(tmp_path / "small.mrc")]
+    results = list(known_batch(planted_model).pick(sources))
+    assert [result.error is None for result in results] == [False, True, False]
+    assert "gone.mrc: is missing" in str(results[0].error)
+    assert "found 200x31 px, expected at least 32 px each way" in str(results[2].error)
+
+
+def test_an_error_of_our_own_making_fails_alone_too_and_names_its_kind(
+    planted_model: Model, micrographs: Micrographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = micrographs("a", "b", "c")
+    picks = batch_module.pick_micrograph
+
+    def fails_once(model: Model, micrograph: Micrograph, *rest: Any) -> Any:
+        if micrograph.path.stem == "b":
+            raise RuntimeError("out of memory")
+        return picks(model, micrograph, *rest)
+
+    monkeypatch.setattr(batch_module, "pick_micrograph", fails_once)
+    results = list(known_batch(planted_model).pick(sources))
+    assert [result.error is None for result in results] == [True, False, True]
+    assert results[1].error == f"{sources[1].path}: RuntimeError: out of memory"
+    assert results[1].picks is None
+
+
+def test_reading_goes_ahead_by_a_few_and_keeps_the_order(
+    planted_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [source(tmp_path / f"{i:02d}.mrc") for i in range(12)]
+    lock, reading, most = threading.Lock(), 0, 0
+    started: list[str] = []
+
+    def read(one: MicrographSource, _: float | None) -> Micrograph:
+        nonlocal reading, most
+        with lock:
+            reading, most = reading + 1, max(most, reading + 1)
+            started.append(one.relative)
+        time.sleep(0.02 if int(one.relative) % 3 else 0.06)  # the first of three comes in last
+        with lock:
+            reading -= 1
+        return Micrograph(np.zeros((64, 64), np.float32), None, one.path)
+
+    monkeypatch.setattr(batch_module, "read_source", read)
+    order = []
+    for done, result in enumerate(known_batch(planted_model, (64, 64)).pick(sources)):
+        order.append(result.source.relative)
+        assert len(started) <= done + 1 + 4
+    assert order == [one.relative for one in sources]
+    assert 1 < most <= 3
+
+
+def test_stopping_early_reads_no_further(
+    planted_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def read(one: MicrographSource, _: float | None) -> Micrograph:
+        started.append(one.relative)
+        return Micrograph(np.zeros((64, 64), np.float32), None, one.path)
+
+    monkeypatch.setattr(batch_module, "read_source", read)
+    results = known_batch(planted_model, (64, 64)).pick([source(tmp_path / f"{i}.mrc") for i in range(50)])
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    time.sleep(0.05)
+    assert len(started) <= 5
+
+
+def test_pixel_size_is_the_given_one_else_the_lists_else_the_headers(
+    micrographs: Micrographs,
+) -> None:
+    (one,) = micrographs("a", pixel_size=1.5)
+    assert read_source(one, None).pixel_size == pytest.approx(1.5)
+    assert read_source(replace(one, pixel_size=2.5), None).pixel_size == 2.5
+    assert read_source(replace(one, pixel_size=2.5), 3.5).pixel_size == 3.5
+
+
+def test_kinds_are_all_with_a_pixel_size_and_else_those_of_one_shape() -> None:
+    assert kind_of((100, 200), 1.2, CONFIG) == kind_of((4096, 4096), 3.0, CONFIG) == "Å"
+    assert kind_of((100, 200), None, CONFIG) == "200x100 px"
+
+
+def test_a_diameter_given_in_pixels_is_another_one_for_each_pixel_size() -> None:
+    in_px, in_angstrom = PickConfig(diameter=Length(90, "px")), PickConfig(diameter=Length(120, "A"))
+    assert kind_of((100, 200), 1.2, in_px) == "1.2 Å/px"
+    assert kind_of((100, 200), 3.0, in_px) == "3 Å/px"
+    assert kind_of((100, 200), 3.0, in_angstrom) == "Å"
+
+
+def test_micrographs_of_different_pixel_sizes_keep_a_diameter_given_in_pixels(
+    planted_model: Model, micrographs: Micrographs
+) -> None:
+    micrographs("a", pixel_size=2.0)
+    sources = micrographs("b", pixel_size=4.0)
+    batch = Batch(planted_model, PickConfig(diameter=Length(30, "px")))
+    batch.calibrate(sources)
+    results = list(batch.pick(sources))
+    assert [result.box_size_px for result in results] == [48, 48]
+    for result in results:
+        assert result.picks is not None
+        assert result.picks["accepted"].sum() == 5
+
+
+def test_micrographs_are_grouped_by_kind_and_unreadable_ones_left_out(
+    micrographs: Micrographs, tmp_path: Path
+) -> None:
+    micrographs("a", "b", pixel_size=2.0)
+    micrographs("c")
+    write_micrograph(tmp_path / "in" / "d.mrc", np.zeros((64, 64), np.float32))
+    (tmp_path / "in" / "e.mrc").write_bytes(b"no header")
+    sources = find_micrographs([str(tmp_path / "in")])
+    groups = group_by_kind(sources, None, CONFIG)
+    assert {kind: sorted(members) for kind, members in groups.items()} == {
+        "Å": ["a", "b"],
+        "260x200 px": ["c"],
+        "64x64 px": ["d"],
+    }
+    assert {kind: len(members) for kind, members in group_by_kind(sources, 1.5, CONFIG).items()} == {"Å": 5}
+
+
+def test_each_kind_is_calibrated_by_itself_and_once(planted_model: Model, micrographs: Micrographs) -> None:
+    micrographs("a", "b", pixel_size=2.0)
+    sources = micrographs("c", diameter=40.0)
+    batch = Batch(planted_model, PickConfig())
+    told: list[str] = []
+    found = batch.calibrate(sources, told.append)
+    assert sorted(told) == sorted(found) == ["260x200 px", "Å"]
+    assert found["Å"].diameter_px(2.0) == pytest.approx(30, rel=0.06)
+    assert found["Å"].micrographs == ("a", "b")
+    assert found["260x200 px"].diameter_px(None) == pytest.approx(40, rel=0.06)
+    before = dict(found)
+    assert all(batch.calibrate(sources)[kind] is before[kind] for kind in before)
+
+
+def test_a_calibration_from_an_earlier_run_is_kept(
+    planted_model: Model, micrographs: Micrographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_module, "calibrate", lambda *_: pytest.fail("calibrated again"))
+    batch = known_batch(planted_model)
+    sources = micrographs("a")
+    assert batch.calibrate(sources) == {kind_of(SHAPE, None, CONFIG): KNOWN}
+    (result,) = batch.pick(sources)
+    assert result.error is None
+
+
+def test_one_of_an_unknown_kind_is_calibrated_when_its_turn_comes(
+    planted_model: Model, micrographs: Micrographs
+) -> None:
+    batch = Batch(planted_model, PickConfig())
+    (result,) = batch.pick(micrographs("a"))
+    assert result.picks is not None
+    assert result.picks["accepted"].sum() == 5
+    assert batch.calibrations["260x200 px"].micrographs == ("a",)
+
+
+def test_unreadable_micrographs_are_left_out_of_the_sample(
+    planted_model: Model, micrographs: Micrographs, tmp_path: Path
+) -> None:
+    micrographs("a")
+    whole = (tmp_path / "in" / "a.mrc").read_bytes()
+    (tmp_path / "in" / "b.mrc").write_bytes(whole[:-4000])  # its header is as good as the other's
+    batch = Batch(planted_model, PickConfig())
+    found = batch.calibrate(find_micrographs([str(tmp_path / "in")]))
+    assert found["260x200 px"].micrographs == ("a",)
+
+
+def test_a_run_over_nothing_but_bad_files_calibrates_nothing(planted_model: Model, tmp_path: Path) -> None:
+    (tmp_path / "a.mrc").write_bytes(b"")
+    sources = [source(tmp_path / "a.mrc"), source(tmp_path / "b.mrc")]
+    batch = Batch(planted_model, PickConfig())
+    assert batch.calibrate(sources) == {}
+    assert [result.error is None for result in batch.pick(sources)] == [False, False]
+
+
+def test_picks_do_not_depend_on_the_order_of_the_files(
+    planted_model: Model, micrographs: Micrographs
+) -> None:
+    def run(sources: Sequence[MicrographSource]) -> dict[str, list[list[float]]]:
+        batch = Batch(planted_model, PickConfig(calibration_micrographs=2))
+        batch.calibrate(sources)
+        return {
+            result.source.relative: result.picks[["x", "y", "score"]].to_numpy().tolist()
+            for result in batch.pick(sources)
+            if result.picks is not None
+        }
+
+    sources = micrographs("a", "b", "c", "d")
+    forth, back = run(sources), run(sources[::-1])
+    assert len(forth) == 4
+    assert forth == back
+
+
+def test_lengths_in_angstrom_fail_where_the_pixel_size_is_unknown_and_there_alone(
+    planted_model: Model, micrographs: Micrographs
+) -> None:
+    micrographs("a")
+    sources = micrographs("b", pixel_size=2.0)
+    for config in (PickConfig(diameter=Length(60, "A")), PickConfig(min_distance=30.0)):
+        batch = Batch(planted_model, config)
+        assert set(batch.calibrate(sources)) == {"Å"}
+        failed, picked = batch.pick(sources)
+        assert failed.error is not None
+        assert failed.error.startswith(f"{sources[0].path}: unknown pixel size")
+        assert "--pixel-size" in failed.error
+        assert picked.error is None

@@ -1,0 +1,257 @@
+"""What is learnt before picking: sample, contrast, diameter, spread, threshold, in px and in Å."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from torch import Tensor
+
+from cryopick_cli.errors import ConfigError
+from cryopick_cli.formats.micrograph import Micrograph
+from cryopick_cli.model.network import Output
+from cryopick_cli.model.weights import Model, OperatingPoint
+from cryopick_cli.picking.calibrate import (
+    Calibration,
+    PickConfig,
+    calibrate,
+    calibrated_score,
+    choose_sample,
+    find_candidates,
+    unit_length,
+    weigh,
+)
+from cryopick_cli.picking.consistency import SizePrior
+from cryopick_cli.picking.detect import Candidates
+from cryopick_cli.units import Length
+
+Plant = Callable[..., Micrograph]
+CONFIG = PickConfig()
+POINT = OperatingPoint()
+NAMES = [f"grid/mic_{i:03d}" for i in range(40)]
+
+
+def candidates(*rows: tuple[float, float, float, float]) -> Candidates:
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    return Candidates(*table.T)
+
+
+@pytest.fixture
+def shapes_seen(planted_model: Model, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Give the list that fills with the shapes of all views the network is shown."""
+    shapes: list[tuple[int, ...]] = []
+    network = type(planted_model.network)
+    looks = network.forward
+
+    def forward(self: Any, view: Tensor) -> Output:
+        shapes.append(tuple(view.shape[-2:]))
+        return looks(self, view)
+
+    monkeypatch.setattr(network, "forward", forward)
+    return shapes
+
+
+def test_sample_does_not_depend_on_the_order_of_the_files() -> None:
+    chosen = choose_sample(NAMES, CONFIG)
+    assert len(chosen) == 16
+    assert choose_sample(reversed(NAMES), CONFIG) == chosen
+    assert choose_sample([*NAMES, *NAMES], CONFIG) == chosen
+    assert chosen == sorted(chosen)
+
+
+def test_sample_is_spread_by_a_hash_and_hardly_changes_when_files_are_added() -> None:
+    chosen = choose_sample(NAMES, CONFIG)
+    assert chosen != NAMES[:16]
+    more = choose_sample([*NAMES, "grid/mic_900", "grid/mic_901"], CONFIG)
+    assert len(set(more) - set(chosen)) <= 2
+
+
+def test_sample_follows_the_seed_and_the_number() -> None:
+    assert choose_sample(NAMES, PickConfig(seed=1)) != choose_sample(NAMES, CONFIG)
+    assert len(choose_sample(NAMES, PickConfig(calibration_micrographs=3))) == 3
+    assert choose_sample(NAMES[:5], CONFIG) == NAMES[:5]
+
+
+def test_lengths_are_compared_in_angstrom_where_they_can_be() -> None:
+    assert unit_length(1.7) == 1.7
+    assert unit_length(None) == 1.0
+
+
+def test_calibration_speaks_of_each_micrographs_own_pixels() -> None:
+    known = Calibration(unit="Å", prior=SizePrior(180.0, 0.15), threshold=0.3)
+    assert known.diameter_px(1.5) == 120
+    assert known.box_size_px(1.5) == 180
+    assert known.diameter_px(3.0) == 60
+    in_px = Calibration(unit="px", prior=SizePrior(120.0, 0.15), threshold=0.3)
+    assert in_px.diameter_px(None) == 120
+    nothing = Calibration(unit="px", prior=None, threshold=0.3)
+    assert nothing.diameter_px(None) is None
+    assert nothing.box_size_px(None) is None
+
+
+@pytest.mark.parametrize("diameter", [26.0, 40.0, 58.0])
+def test_diameter_is_found_in_pixels_where_no_pixel_size_is_known(
+    diameter: float, planted_model: Model, plant: Plant
+) -> None:
+    found = calibrate(planted_model, [plant(diameter)], ["one"], CONFIG)
+    assert found.unit == "px"
+    assert found.prior is not None
+    assert found.prior.diameter == pytest.approx(diameter, rel=0.05)
+    assert found.prior.spread == CONFIG.consistency.narrowest
+    assert found.estimate is not None
+    assert found.estimate.diameter == pytest.approx(diameter, rel=0.08)
+    assert found.micrographs == ("one",)
+    assert not found.light
+
+
+def test_diameter_is_found_in_angstrom_over_different_pixel_sizes(planted_model: Model, plant: Plant) -> None:
+    sample = [plant(54, pixel_size=1.5), plant(27, pixel_size=3.0)]
+    found = calibrate(planted_model, sample, ["one", "two"], CONFIG)
+    assert found.unit == "Å"
+    assert found.prior is not None
+    assert found.prior.diameter == pytest.approx(81, rel=0.05)
+    assert found.diameter_px(3.0) == pytest.approx(27, rel=0.05)
+
+
+def test_threshold_is_learnt_or_taken_as_given(planted_model: Model, plant: Plant) -> None:
+    sample = [plant(40)]
+    share = planted_model.card.operating_point.threshold_share
+    learnt = calibrate(planted_model, sample, ["one"], CONFIG).threshold
+    assert learnt == pytest.approx(share * expit(3.0), rel=0.02)  # every disc is as sure, and of the one size
+    assert calibrate(planted_model, sample, ["one"], replace(CONFIG, threshold=0.7)).threshold == 0.7
+
+
+@pytest.mark.parametrize(("given", "in_px"), [(Length(44, "px"), 44.0), (Length(66, "A"), 44.0)])
+def test_a_given_diameter_is_taken_and_nothing_is_searched(
+    given: Length,
+    in_px: float,
+    planted_model: Model,
+    plant: Plant,
+    shapes_seen: list[tuple[int, ...]],
+) -> None:
+    config = PickConfig(diameter=given, contrast="dark")
+    found = calibrate(planted_model, [plant(40, pixel_size=1.5)], ["one"], config)
+    assert found.estimate is None
+    assert found.prior is not None
+    assert found.diameter_px(1.5) == pytest.approx(in_px)
+    # One view, in which 44 px become the working diameter of 40: 420 x 530 become 382 x 482, padded.
+    assert shapes_seen == [(384, 512)]
+
+
+def test_a_given_diameter_in_angstrom_needs_a_pixel_size(planted_model: Model, plant: Plant) -> None:
+    with pytest.raises(ConfigError, match="found 120 Å for a micrograph of unknown pixel size"):
+        calibrate(planted_model, [plant()], ["one"], PickConfig(diameter=Length(120, "A")))
+
+
+def test_a_given_diameter_holds_where_there_is_nothing_to_learn_from(
+    planted_model: Model, plant: Plant
+) -> None:
+    empty = plant(40, np.zeros((0, 2)))
+    found = calibrate(planted_model, [empty], ["one"], PickConfig(diameter=Length(50, "px")))
+    assert found.prior == SizePrior(50.0, CONFIG.consistency.narrowest)
+
+
+def test_without_candidates_nothing_is_known_and_nothing_breaks(planted_model: Model, plant: Plant) -> None:
+    found = calibrate(planted_model, [plant(40, np.zeros((0, 2)))], ["one"], CONFIG)
+    assert found.prior is None
+    assert found.estimate is None
+    assert found.threshold == planted_model.card.operating_point.least_threshold
+
+
+@pytest.mark.parametrize("array", [np.zeros((64, 90)), np.full((40, 4000), 7.0)], ids=["blank", "strip"])
+def test_odd_micrographs_can_be_calibrated_on(array: np.ndarray, planted_model: Model, plant: Plant) -> None:
+    micrograph = replace(plant(), array=array.astype(np.float32))
+    assert calibrate(planted_model, [micrograph], ["one"], CONFIG).prior is None
+
+
+def test_contrast_is_found(planted_model: Model, plant: Plant) -> None:
+    light = calibrate(planted_model, [plant(40, grey=30.0)], ["one"], CONFIG)
+    assert light.light
+    assert light.prior is not None
+    assert light.prior.diameter == pytest.approx(40, rel=0.05)
+    assert not calibrate(planted_model, [plant(40, grey=-30.0)], ["one"], CONFIG).light
+
+
+def test_contrast_is_taken_as_given(planted_model: Model, plant: Plant) -> None:
+    light = plant(40, grey=30.0)
+    assert calibrate(planted_model, [light], ["one"], PickConfig(contrast="dark")).prior is None
+    assert calibrate(planted_model, [light], ["one"], PickConfig(contrast="light")).prior is not None
+
+
+def test_candidates_are_found_at_the_scale_of_the_particle(
+    planted_model: Model, plant: Plant, shapes_seen: list[tuple[int, ...]]
+) -> None:
+    array = plant(60).array
+    found = find_candidates(planted_model, array, 60.0, CONFIG)
+    assert len(found.x) == 8
+    assert np.median(found.diameter) == pytest.approx(60, rel=0.05)
+    find_candidates(planted_model, array, 5.0, CONFIG)
+    find_candidates(planted_model, array, None, CONFIG)
+    # 60 to 40 px; enlarged twice and no more, though 5 px would ask for eight times; the middle short side.
+    assert shapes_seen == [(320, 384), (896, 1088), (768, 1024)]
+
+
+def test_scores_are_calibrated_by_the_card() -> None:
+    point = OperatingPoint(temperature=2.0, offset=-0.5)
+    assert calibrated_score(np.array([3.0]), point)[0] == pytest.approx(expit(3.0 / 2.0 - 0.5))
+
+
+def test_weighing_multiplies_score_and_size() -> None:
+    prior = SizePrior(40.0, 0.2)
+    found = candidates((10, 10, 40, 2.0), (100, 10, 40 * np.exp(0.2), 2.0), (200, 10, 120, 2.0))
+    kept, score = weigh(found, None, prior, POINT, CONFIG)
+    assert kept.x.tolist() == [10, 100]  # the third falls below the floor
+    assert score.tolist() == pytest.approx([expit(2.0), expit(2.0) * np.exp(-0.5)])
+
+
+def test_weighing_compares_sizes_in_angstrom() -> None:
+    prior = SizePrior(80.0, 0.2)
+    _, score = weigh(candidates((10, 10, 40, 2.0)), 2.0, prior, POINT, CONFIG)
+    assert score.tolist() == pytest.approx([expit(2.0)])
+
+
+def test_candidates_nearer_than_half_a_diameter_are_one_particle() -> None:
+    found = candidates((10, 10, 40, 2.0), (29, 10, 40, 1.0), (60, 10, 40, 1.0), (81, 10, 40, 0.0))
+    prior = SizePrior(40.0, 0.2)
+    assert weigh(found, None, prior, POINT, CONFIG)[0].x.tolist() == [10, 60, 81]
+    assert weigh(found, None, None, POINT, CONFIG)[0].x.tolist() == [10, 60, 81]
+
+
+def test_smallest_distance_is_in_angstrom() -> None:
+    found = candidates((10, 10, 40, 2.0), (35, 10, 40, 1.0), (100, 10, 40, 0.0))
+    prior = SizePrior(80.0, 0.2)
+    apart = {
+        distance: weigh(found, 2.0, prior, POINT, PickConfig(min_distance=distance))[0].x.tolist()
+        for distance in (0.0, 49.0, 51.0)
+    }
+    assert apart == {0.0: [10, 35, 100], 49.0: [10, 35, 100], 51.0: [10, 100]}
+
+
+def test_smallest_distance_needs_a_pixel_size() -> None:
+    with pytest.raises(ConfigError, match="unknown pixel size"):
+        weigh(candidates((10, 10, 40, 2.0)), None, None, POINT, PickConfig(min_distance=50.0))
+
+
+def test_weighing_nothing_gives_nothing() -> None:
+    kept, score = weigh(candidates(), None, SizePrior(40.0, 0.2), POINT, CONFIG)
+    assert len(kept.x) == len(score) == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"threshold": 1.5}, r"--threshold: found 1\.5, expected auto or a number from 0 to 1"),
+        ({"threshold": float("nan")}, "--threshold: found nan"),
+        ({"min_distance": -1.0}, r"--min-distance: found -1\.0, expected 0 or more Å"),
+        ({"min_distance": float("nan")}, "--min-distance: found nan"),
+        ({"contrast": "grey"}, "--contrast: found 'grey', expected auto, dark or light"),
+        ({"calibration_micrographs": 0}, "--calibration-micrographs: found 0"),
+    ],
+)
+def test_settings_without_meaning_are_refused(values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        PickConfig(**values)

@@ -1,0 +1,118 @@
+"""Size consistency: the mode, the prior learnt of a mixture, and how a score fades."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cryopick_cli.errors import ConfigError
+from cryopick_cli.picking.consistency import (
+    ConsistencyConfig,
+    SizePrior,
+    estimate_prior,
+    find_mode,
+    smooth_histogram,
+    weighted_median,
+)
+
+Floats = NDArray[np.float64]
+CONFIG = ConsistencyConfig()
+
+
+def mixture(rng: np.random.Generator, scale: float = 1.0) -> tuple[Floats, Floats]:
+    """Make 300 particles of 120 with a spread of 8 %, 400 weak small false alarms and 40 sure large ones."""
+    particles = 120 * np.exp(rng.normal(0, 0.08, 300))
+    alarms = np.exp(rng.uniform(np.log(20), np.log(60), 400))
+    ice = np.exp(rng.normal(np.log(320), 0.1, 40))
+    diameter = scale * np.concatenate([particles, alarms, ice])
+    return diameter, np.concatenate(
+        [rng.uniform(0.5, 0.9, 300), rng.uniform(0.02, 0.15, 400), np.full(40, 0.8)]
+    )
+
+
+def test_mode_of_a_narrow_group_is_its_size(rng: np.random.Generator) -> None:
+    diameter = 85 * np.exp(rng.normal(0, 0.03, 200))
+    mode, density = find_mode(diameter, np.ones(200), 0.06)
+    assert mode == pytest.approx(85, rel=0.03)
+    assert 120 < density < 200  # nearly all of the weight is seen through the kernel
+
+
+def test_mode_goes_by_weight_and_not_by_number() -> None:
+    diameter = np.array([40.0] * 10 + [90.0] * 3)
+    assert find_mode(diameter, np.array([0.1] * 10 + [1.0] * 3), 0.06)[0] == pytest.approx(90, rel=0.02)
+    assert find_mode(diameter, np.ones(13), 0.06)[0] == pytest.approx(40, rel=0.02)
+
+
+def test_one_candidate_has_a_mode() -> None:
+    mode, density = find_mode(np.array([50.0]), np.array([0.7]), 0.06)
+    assert mode == pytest.approx(50, rel=0.02)
+    assert density == pytest.approx(0.7, rel=0.1)
+
+
+def test_mode_scales_with_the_unit(rng: np.random.Generator) -> None:
+    diameter, score = mixture(rng)
+    in_px, _ = find_mode(diameter, score**2, 0.06)
+    in_angstrom, _ = find_mode(1.7 * diameter, score**2, 0.06)
+    assert in_angstrom == pytest.approx(1.7 * in_px, rel=0.02)
+
+
+def test_histogram_is_the_sum_of_gaussians() -> None:
+    values, weight = np.array([0.0, 0.3]), np.array([1.0, 2.0])
+    grid = np.arange(-1, 1.5, 0.02)
+    exact = sum(w * np.exp(-0.5 * ((grid - v) / 0.1) ** 2) for v, w in zip(values, weight, strict=True))
+    np.testing.assert_allclose(smooth_histogram(values, weight, grid, 0.1), exact, atol=0.02)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_prior_of_a_mixture_is_that_of_the_particles(scale: float, rng: np.random.Generator) -> None:
+    prior = estimate_prior(*mixture(rng, scale), CONFIG)
+    assert prior is not None
+    assert prior.diameter == pytest.approx(120 * scale, rel=0.03)
+    assert prior.spread == CONFIG.narrowest  # the particles' own 8 % is less than the narrowest prior
+
+
+def test_spread_follows_the_particles_between_its_limits(rng: np.random.Generator) -> None:
+    config = ConsistencyConfig(narrowest=0.15, widest=0.3)
+    spreads = []
+    for true in (0.02, 0.2, 0.6):
+        prior = estimate_prior(100 * np.exp(rng.normal(0, true, 3000)), np.ones(3000), config)
+        assert prior is not None
+        spreads.append(prior.spread)
+    assert spreads[0] == config.narrowest
+    assert spreads[1] == pytest.approx(0.19, abs=0.03)
+    assert config.narrowest < spreads[2] <= config.widest
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_too_few_candidates_have_no_size(count: int) -> None:
+    assert estimate_prior(np.full(count, 40.0), np.full(count, 0.9), CONFIG) is None
+
+
+def test_the_fewest_are_enough() -> None:
+    prior = estimate_prior(np.full(5, 40.0), np.full(5, 0.9), CONFIG)
+    assert prior is not None
+    assert prior.diameter == pytest.approx(40)
+
+
+def test_factor_is_one_at_the_size_and_falls_alike_to_both_sides() -> None:
+    prior = SizePrior(100.0, 0.2)
+    factor = prior.factor(np.array([100.0, 100 * np.exp(0.2), 100 * np.exp(-0.2), 200.0, 50.0]))
+    assert factor.tolist() == pytest.approx(
+        [1, np.exp(-0.5), np.exp(-0.5), *[np.exp(-0.5 * (np.log(2) / 0.2) ** 2)] * 2]
+    )
+    assert factor[3] < 0.01
+
+
+def test_weighted_median() -> None:
+    values = np.array([3.0, 1.0, 2.0])
+    assert weighted_median(values, np.ones(3)) == 2
+    assert weighted_median(values, np.array([1.0, 5.0, 1.0])) == 1
+    assert weighted_median(values, np.array([9.0, 1.0, 1.0])) == 3
+    assert weighted_median(np.array([7.0]), np.array([0.1])) == 7
+
+
+@pytest.mark.parametrize(("narrowest", "widest"), [(0.0, 0.3), (0.4, 0.3), (-0.1, 0.3)])
+def test_priors_without_meaning_are_refused(narrowest: float, widest: float) -> None:
+    with pytest.raises(ConfigError, match=f"found {narrowest} and {widest}"):
+        ConsistencyConfig(narrowest=narrowest, widest=widest)

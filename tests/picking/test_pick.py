@@ -1,0 +1,120 @@
+"""The whole product in one sitting: planted particles come out where they were put, with their size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryopick_cli.formats.coordinates import COLUMNS
+from cryopick_cli.formats.micrograph import Micrograph
+from cryopick_cli.model.weights import Model
+from cryopick_cli.picking.calibrate import Calibration, PickConfig, calibrate
+from cryopick_cli.picking.consistency import SizePrior
+from cryopick_cli.picking.detect import Candidates
+from cryopick_cli.picking.pick import pick_micrograph
+
+Plant = Callable[..., Micrograph]
+CONFIG = PickConfig()
+CENTRES = np.array(
+    [(70, 60), (200.5, 80), (330, 70.25), (450, 95), (90, 210), (240, 230), (400, 250), (130, 350)]
+)
+
+
+def pick(model: Model, micrograph: Micrograph, config: PickConfig = CONFIG) -> pd.DataFrame:
+    return pick_micrograph(model, micrograph, calibrate(model, [micrograph], ["one"], config), config)
+
+
+def distances(picks: pd.DataFrame) -> np.ndarray:
+    """Give the distance from each planted centre to the nearest pick."""
+    apart = np.hypot(
+        picks["x"].to_numpy()[:, None] - CENTRES[:, 0], picks["y"].to_numpy()[:, None] - CENTRES[:, 1]
+    )
+    return np.asarray(apart.min(axis=0))
+
+
+@pytest.mark.parametrize("diameter", [26.0, 40.0, 58.0])
+def test_planted_particles_are_picked_in_place_and_size(
+    diameter: float, planted_model: Model, plant: Plant
+) -> None:
+    picks = pick(planted_model, plant(diameter, CENTRES))
+    assert len(picks) == 8
+    assert picks["accepted"].all()
+    assert distances(picks).max() < 0.5
+    assert picks["diameter_px"].median() == pytest.approx(diameter, rel=0.05)
+    assert picks["diameter_A"].isna().all()
+
+
+def test_light_particles_are_picked_too(planted_model: Model, plant: Plant) -> None:
+    picks = pick(planted_model, plant(40, CENTRES, grey=30.0))
+    assert picks["accepted"].sum() == 8
+    assert distances(picks).max() < 0.5
+
+
+def test_diameters_in_angstrom_need_a_pixel_size_only(planted_model: Model, plant: Plant) -> None:
+    picks = pick(planted_model, plant(40, CENTRES, pixel_size=2.0))
+    np.testing.assert_allclose(picks["diameter_A"], 2 * picks["diameter_px"])
+    assert distances(picks).max() < 0.5  # coordinates stay in pixels
+
+
+def test_the_table_is_typed_sorted_and_speaks_of_odds(planted_model: Model, plant: Plant) -> None:
+    picks = pick(planted_model, plant(40, CENTRES))
+    assert tuple(picks.columns) == COLUMNS
+    assert picks["accepted"].dtype == bool
+    assert picks["score"].is_monotonic_decreasing
+    assert picks["score"].between(0, 1).all()
+    odds = np.log(picks["score"] / (1 - picks["score"]))
+    np.testing.assert_allclose(picks["figure_of_merit"], odds)
+
+
+def test_a_micrograph_without_particles_gives_an_empty_table_of_the_same_type(
+    planted_model: Model, plant: Plant
+) -> None:
+    empty = plant(40, np.zeros((0, 2)))
+    picks = pick(planted_model, empty)
+    assert len(picks) == 0
+    assert tuple(picks.columns) == COLUMNS
+    assert picks.dtypes.equals(pick(planted_model, plant(40, CENTRES)).dtypes)
+
+
+def test_an_odd_size_fades_by_the_consensus(planted_model: Model, plant: Plant) -> None:
+    """A disc of twice the diameter, such as ice, loses its score to the size of the others."""
+    micrograph = plant(40, CENTRES)
+    ice = plant(80, np.array([(450.0, 360.0)]), grey=-30.0)
+    both = replace(micrograph, array=np.minimum(micrograph.array, ice.array))
+    picks = pick(planted_model, both)
+    assert picks["accepted"].sum() == 8
+    assert (picks.loc[picks["x"].sub(450).abs() < 5, "y"].sub(360).abs() > 50).all()
+
+
+def test_a_micrographs_picks_depend_on_calibration_alone(planted_model: Model, plant: Plant) -> None:
+    micrograph = plant(40, CENTRES)
+    calibration = Calibration(unit="px", prior=SizePrior(40.0, 0.15), threshold=0.5)
+    first = pick_micrograph(planted_model, micrograph, calibration, CONFIG)
+    second = pick_micrograph(planted_model, micrograph, calibration, PickConfig(seed=9))
+    pd.testing.assert_frame_equal(first, second)
+
+
+@pytest.mark.parametrize(("threshold", "accepted"), [(0.0, 3), (0.6, 2), (0.9, 1), (1.0, 0)])
+def test_the_threshold_parts_accepted_from_the_rest_and_keeps_both(
+    threshold: float, accepted: int, planted_model: Model
+) -> None:
+    """Candidates that are already known are weighed as they are; scores of 0.95, 0.73 and 0.27."""
+    found = Candidates(*np.array([(10, 10, 40, 3.0), (100, 10, 40, 1.0), (200, 10, 40, -1.0)]).T)
+    calibration = Calibration(unit="px", prior=SizePrior(40.0, 0.15), threshold=threshold)
+    micrograph = Micrograph(np.zeros((64, 300), np.float32), None, Path("one.mrc"))
+    picks = pick_micrograph(planted_model, micrograph, calibration, CONFIG, found)
+    assert picks["x"].tolist() == [10, 100, 200]
+    assert picks["accepted"].sum() == accepted
+
+
+def test_picks_of_a_sure_network_have_finite_odds(planted_model: Model) -> None:
+    found = Candidates(*np.array([(10.0, 10.0, 40.0, 80.0)]).T)
+    calibration = Calibration(unit="px", prior=SizePrior(40.0, 0.15), threshold=0.5)
+    micrograph = Micrograph(np.zeros((64, 64), np.float32), None, Path("one.mrc"))
+    merit = pick_micrograph(planted_model, micrograph, calibration, CONFIG, found)["figure_of_merit"][0]
+    assert 10 < merit < 20

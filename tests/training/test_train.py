@@ -1,0 +1,178 @@
+"""From recipe to weights: what is written, going on after an interruption, and learning for real."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cryopick_cli.errors import InputError, OutputError, WeightsError
+from cryopick_cli.model.config import NetworkConfig
+from cryopick_cli.model.device import DeviceChoice
+from cryopick_cli.model.weights import load_model, read_card
+from cryopick_cli.settings import from_mapping
+from cryopick_cli.training.config import (
+    AugmentConfig,
+    CropConfig,
+    OptimiserConfig,
+    TrainConfig,
+    ValidationConfig,
+)
+from cryopick_cli.training.loop import Progress
+from cryopick_cli.training.train import CHECKPOINT_FILE, HISTORY_FILE, train
+
+Recipe = Callable[..., TrainConfig]
+PLANTED = ValidationConfig(name="planted", micrographs=Path("mics"), coordinates=Path("coords"), most=1)
+
+
+@pytest.mark.usefixtures("tiny_encoder")
+def test_a_run_writes_weights_card_history_and_checkpoint(
+    planted_data: Path, recipe: Recipe, cpu: DeviceChoice
+) -> None:
+    config, out = recipe(validation=(PLANTED,)), planted_data / "weights" / "mine"
+    steps: list[int] = []
+    card = train(
+        config, planted_data, out, cpu, about={"data": "planted"}, report=lambda p: steps.append(p.step)
+    )
+    assert steps == [1, 2, 3, 4]
+    assert {path.name for path in out.iterdir()} == {
+        "model.json",
+        "weights.safetensors",
+        CHECKPOINT_FILE,
+        HISTORY_FILE,
+    }
+    assert card == read_card(out)
+    assert card.name == "mine"
+    assert card.network == config.network
+    assert card.operating_point.working_diameter_px == config.crop.working_diameter_px
+    assert card.about["data"] == "planted"
+    assert card.about["steps"] == 4
+    assert from_mapping(TrainConfig, card.about["recipe"]) == config
+    history = json.loads((out / HISTORY_FILE).read_text())
+    assert [record["step"] for record in history] == [2, 4]
+    assert set(history[0]["planted"]) == {"ap", "best_f1", "best_threshold", "diameter_ratio"}
+    assert load_model(str(out), cpu).network.config == config.network
+
+
+@pytest.mark.usefixtures("tiny_encoder")
+def test_an_interrupted_run_that_goes_on_ends_in_the_same_weights(
+    planted_data: Path, recipe: Recipe, cpu: DeviceChoice
+) -> None:
+    config = recipe(optimiser=OptimiserConfig(steps=6, batch=2, warm_up=2))
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 5:
+            raise KeyboardInterrupt
+
+    train(config, planted_data, planted_data / "whole", cpu)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, planted_data, planted_data / "parted", cpu, report=interrupt)
+    steps: list[int] = []
+    train(
+        config, planted_data, planted_data / "parted", cpu, resume=True, report=lambda p: steps.append(p.step)
+    )
+    assert steps == [5, 6]  # the last checkpoint is that of step 4
+    for name in ("weights.safetensors", CHECKPOINT_FILE):
+        whole, parted = (load_file(planted_data / folder / name) for folder in ("whole", "parted"))
+        assert whole.keys() == parted.keys()
+        assert all(torch.equal(whole[key], parted[key]) for key in whole)
+
+
+@pytest.mark.usefixtures("tiny_encoder")
+def test_a_finished_run_is_neither_repeated_nor_replaced(
+    planted_data: Path, recipe: Recipe, cpu: DeviceChoice
+) -> None:
+    config, out = recipe(optimiser=OptimiserConfig(steps=1, batch=1)), planted_data / "mine"
+    first = train(config, planted_data, out, cpu)
+    with pytest.raises(OutputError, match=r"checkpoint\.safetensors: is there already; add --resume"):
+        train(config, planted_data, out, cpu)
+    steps: list[Progress] = []
+    assert train(config, planted_data, out, cpu, resume=True, report=steps.append).sha256 == first.sha256
+    assert steps == []
+
+
+@pytest.mark.usefixtures("tiny_encoder")
+def test_a_checkpoint_of_another_recipe_is_not_resumed(
+    planted_data: Path, recipe: Recipe, cpu: DeviceChoice
+) -> None:
+    out, short = planted_data / "mine", OptimiserConfig(steps=1, batch=1)
+    train(recipe(optimiser=short), planted_data, out, cpu)
+    wider = NetworkConfig(pyramid_channels=32, head_depth=1, strides=(8, 16, 32))
+    with pytest.raises(WeightsError, match="not a checkpoint of this network"):
+        train(recipe(optimiser=short, network=wider), planted_data, out, cpu, resume=True)
+
+
+@pytest.mark.usefixtures("tiny_encoder")
+def test_fine_tuning_starts_from_the_weights_and_keeps_their_operating_point(
+    planted_data: Path, recipe: Recipe, cpu: DeviceChoice
+) -> None:
+    still = OptimiserConfig(steps=1, batch=1, learning_rate=0.0)
+    train(recipe(), planted_data, planted_data / "start", cpu)
+    start = load_model(str(planted_data / "start"), cpu)
+    point = replace(start.card.operating_point, temperature=1.7)
+    initial = replace(start, card=replace(start.card, operating_point=point))
+    card = train(recipe(optimiser=still), planted_data, planted_data / "tuned", cpu, initial=initial)
+    assert card.operating_point == point
+    tuned = load_model(str(planted_data / "tuned"), cpu).network
+    for mine, theirs in zip(tuned.parameters(), start.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.usefixtures("tiny_encoder")
+def test_missing_data_is_told_before_a_step_is_taken(
+    planted_data: Path, recipe: Recipe, cpu: DeviceChoice
+) -> None:
+    elsewhere = replace(PLANTED, name="klh", include=("x*",))
+    with pytest.raises(InputError, match="source klh: found no micrograph"):
+        train(recipe(validation=(elsewhere,)), planted_data, planted_data / "mine", cpu)
+    with pytest.raises(InputError, match="is missing"):
+        train(recipe(), planted_data / "nowhere", planted_data / "mine", cpu)
+    assert not (planted_data / "mine").exists()
+
+
+def learn(config: TrainConfig, data: Path, cpu: DeviceChoice) -> dict[str, Any]:
+    """Train on the planted set and give the last validation's figures."""
+    train(config, data, data / "mine", cpu)
+    history: list[dict[str, Any]] = json.loads((data / "mine" / HISTORY_FILE).read_text())
+    figures: dict[str, Any] = history[-1]["planted"]
+    return figures
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny_encoder")
+def test_a_short_training_learns_the_planted_particles(
+    planted_data: Path, recipe: Recipe, cpu: DeviceChoice
+) -> None:
+    config = recipe(
+        optimiser=OptimiserConfig(steps=240, batch=4, warm_up=10, learning_rate=3e-3, average=0.95),
+        crop=CropConfig(size_px=128, smallest_side_px=100, working_diameter_px=28.0, working_share=0.9),
+        augment=AugmentConfig(band_pass=0, denoise=0, local_contrast=0, squash=0),
+        validation=(PLANTED,),
+        checkpoint_every=240,
+        validate_every=240,
+    )
+    figures = learn(config, planted_data, cpu)
+    assert figures["best_f1"] > 0.9
+    assert figures["ap"] > 0.9
+    assert figures["diameter_ratio"] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.slow
+def test_resnet_18_overfits_in_sixty_steps(planted_data: Path, recipe: Recipe, cpu: DeviceChoice) -> None:
+    config = recipe(
+        optimiser=OptimiserConfig(steps=60, batch=4, warm_up=5, learning_rate=1e-3, average=0.9),
+        crop=CropConfig(size_px=128, smallest_side_px=100, working_diameter_px=28.0, working_share=1.0),
+        augment=AugmentConfig(band_pass=0, denoise=0, local_contrast=0, squash=0),
+        validation=(PLANTED,),
+        checkpoint_every=60,
+        validate_every=60,
+    )
+    figures = learn(config, planted_data, cpu)
+    assert figures["best_f1"] > 0.8
+    assert figures["diameter_ratio"] == pytest.approx(1, abs=0.15)
