@@ -177,14 +177,18 @@ def open_console(verbosity: int = 0) -> Iterator[Console]:
 
 
 class _LogHandler(logging.Handler):
-    """Hands the library's log records to the console."""
+    """Hands the log records to the console, each text once, as a file is read more than once in a run."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
+        self._shown: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
+        if message in self._shown:
+            return
+        self._shown.add(message)
         if record.levelno >= logging.WARNING:
             self._console.warn(message)
         else:
