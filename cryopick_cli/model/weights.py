@@ -47,6 +47,14 @@ class OperatingPoint:
     )
     least_threshold: float = field(default=0.15, metadata={"help": "Smallest automatic threshold."})
 
+    def __post_init__(self) -> None:
+        """Refuse an operating point that no logit can be brought to."""
+        if not min(self.working_diameter_px, self.temperature) > 0:
+            raise ConfigError(
+                f"working_diameter_px, temperature: found {self.working_diameter_px} and {self.temperature}, "
+                "expected two positive numbers"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:

@@ -38,6 +38,11 @@ class ConsistencyConfig:
             raise ConfigError(
                 f"narrowest, widest: found {self.narrowest} and {self.widest}, expected two rising numbers"
             )
+        if not self.bandwidth > 0 or self.fewest < 1:
+            raise ConfigError(
+                f"bandwidth, fewest: found {self.bandwidth} and {self.fewest}, expected more than 0, and 1 or "
+                "more"
+            )
 
 
 @dataclass(frozen=True)

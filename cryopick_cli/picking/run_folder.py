@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cryopick_cli.errors import ConfigError, OutputError
+from cryopick_cli.errors import ConfigError, CryopickError, OutputError
 from cryopick_cli.formats.atomic import write_text
 from cryopick_cli.formats.coordinates import (
     MicrographInfo,
@@ -135,9 +135,8 @@ class RunFolder:
 
     def row_of(self, source: MicrographSource) -> Row | None:
         """Give the row of a micrograph that an earlier run has picked and that has not changed since."""
-        try:
-            row = self._read(source.relative)[0]
-        except (OSError, ValueError, TypeError, KeyError):
+        row = self._row_in(source.relative)
+        if row is None:
             return None
         written = all(self.path_of(row.relative, name).exists() for name in self._own_files())
         return row if written and row.name == source.name and row.stamp == stamp_of(source.path) else None
@@ -209,7 +208,8 @@ class RunFolder:
             path.relative_to(self._parts).as_posix().removesuffix(".json")
             for path in self._parts.rglob("*.json")
         )
-        return [self._read(name)[0] for name in names if name not in given]
+        found = [self._row_in(name) for name in names if name not in given]
+        return [row for row in found if row is not None]
 
     def path_of(self, relative: str, format_name: str) -> Path:
         """Give where a micrograph's coordinate file of a format lies."""
@@ -242,6 +242,13 @@ class RunFolder:
 
     def _part(self, relative: str) -> Path:
         return self._parts / f"{relative}.json"
+
+    def _row_in(self, relative: str) -> Row | None:
+        """Give the row of an earlier run, None where there is none or its file is damaged."""
+        try:
+            return self._read(relative)[0]
+        except (OSError, ValueError, TypeError, KeyError, CryopickError):
+            return None
 
     def _read(self, relative: str) -> tuple[Row, pd.DataFrame]:
         content = json.loads(self._part(relative).read_text(encoding="utf-8"))

@@ -39,6 +39,11 @@ class ScaleConfig:
             raise ConfigError(
                 f"short_sides_px: found {self.short_sides_px}, expected one or more of at least 64"
             )
+        if not min(self.bandwidth, self.largest_enlargement) > 0:
+            raise ConfigError(
+                f"bandwidth, largest_enlargement: found {self.bandwidth} and {self.largest_enlargement}, "
+                "expected two positive numbers"
+            )
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,15 @@ class CropConfig:
         metadata={"help": "Particles nearer to an edge than this share of their diameter are ignored."},
     )
 
+    def __post_init__(self) -> None:
+        """Refuse crops that cannot be cut."""
+        for name in ("size_px", "smallest_side_px", "working_diameter_px"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"crop.{name}: found {getattr(self, name)}, expected a positive number")
+        for name in ("working_share", "focus_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"crop.{name}: found {getattr(self, name)}, expected a share from 0 to 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
@@ -97,6 +106,8 @@ class OptimiserConfig:
         """Refuse runs that cannot be done."""
         if min(self.steps, self.batch) < 1:
             raise ConfigError(f"steps and batch: found {self.steps} and {self.batch}, expected 1 or more")
+        if not 0 <= self.average < 1:
+            raise ConfigError(f"average: found {self.average}, expected 0 or more and less than 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +121,11 @@ class ValidationConfig:
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     most: int = field(default=6, metadata={"help": "Micrographs used, spread evenly over the set."})
+
+    def __post_init__(self) -> None:
+        """Refuse a validation of nothing."""
+        if self.most < 1:
+            raise ConfigError(f"validation {self.name}: found most = {self.most}, expected 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +145,13 @@ class TrainConfig:
     validate_every: int = field(default=500, metadata={"help": "Steps between validations."})
 
     def __post_init__(self) -> None:
-        """Refuse recipes without data."""
+        """Refuse recipes without data, and intervals of no length."""
         if not self.sources:
             raise ConfigError("sources: found none, expected at least one set of micrographs to train on")
         if self.crop.size_px % self.network.strides[-1]:
             raise ConfigError(
                 f"crop.size_px: found {self.crop.size_px}, expected a multiple of {self.network.strides[-1]}"
             )
+        for name in ("checkpoint_every", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: found {getattr(self, name)}, expected 1 or more steps")

@@ -161,6 +161,7 @@ def test_a_card_of_another_format_asks_for_an_update(folder: Path) -> None:
         ("network", {"resnet_depth": 7}, "resnet_depth: found 7"),
         ("network", [1], r"network: found unknown \[1\]"),
         ("operating_point", {"temperature": "hot"}, r"operating_point\.temperature: found 'hot'"),
+        ("operating_point", {"temperature": 0.0}, r"found 40\.0 and 0\.0, expected two positive numbers"),
         ("sha256", None, "sha256"),
         ("about", None, "about"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,7 @@ from cryopick_cli.picking.calibrate import (
 )
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates
+from cryopick_cli.settings import from_mapping, to_mapping
 from cryopick_cli.units import Length
 
 Plant = Callable[..., Micrograph]
@@ -91,6 +93,14 @@ def test_calibration_speaks_of_each_micrographs_own_pixels() -> None:
     nothing = Calibration(unit="px", prior=None, threshold=0.3)
     assert nothing.diameter_px(None) is None
     assert nothing.box_size_px(None) is None
+
+
+def test_a_calibration_survives_the_run_record(planted_model: Model, plant: Plant) -> None:
+    """A resumed run picks with what the first one has learnt, to the last digit."""
+    found = calibrate(planted_model, [plant()], ["one"], CONFIG)
+    assert from_mapping(Calibration, json.loads(json.dumps(to_mapping(found)))) == found
+    nothing = Calibration(unit="px", prior=None, threshold=0.3)
+    assert from_mapping(Calibration, json.loads(json.dumps(to_mapping(nothing)))) == nothing
 
 
 @pytest.mark.parametrize("diameter", [26.0, 40.0, 58.0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -116,3 +118,9 @@ def test_weighted_median() -> None:
 def test_priors_without_meaning_are_refused(narrowest: float, widest: float) -> None:
     with pytest.raises(ConfigError, match=f"found {narrowest} and {widest}"):
         ConsistencyConfig(narrowest=narrowest, widest=widest)
+
+
+@pytest.mark.parametrize("values", [{"bandwidth": 0.0}, {"fewest": 0}])
+def test_modes_without_width_or_members_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="bandwidth, fewest: found"):
+        ConsistencyConfig(**values)

@@ -252,6 +252,34 @@ def test_what_is_new_failed_or_damaged_is_picked_again() -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_tables_keep_what_earlier_runs_into_the_folder_have_done() -> None:
+    """RELION and array jobs hand over the micrographs in parts."""
+    folder = new_folder()
+    folder.finish([folder.write(picked(make_source(name))) for name in ("grid/a", "b")])
+    later = new_folder(resume=True)
+    later.finish([later.write(picked(make_source("c"), EMPTY))])
+    summary = pd.read_csv("out/summary.csv")
+    assert summary["micrograph"].tolist() == ["mics/c.mrc", "mics/b.mrc", "mics/grid/a.mrc"]
+    assert summary["picks"].tolist() == [0, 2, 2]
+    assert len(pd.read_csv("out/picks.csv")) == 6
+    assert len(starfile.read("out/autopick.star", always_dict=True)["coordinate_files"]) == 3
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"row": {}}', '{"row": {"shape": null}, "picks": {"x": [1]}}']
+)
+def test_a_damaged_note_of_an_earlier_run_is_as_good_as_none(content: str) -> None:
+    folder = new_folder()
+    row, other = (folder.write(picked(make_source(name))) for name in ("a", "b"))
+    Path("out/.cryopick/b.json").write_text(content)
+    assert folder.row_of(make_source("b")) is None
+    folder.finish([row])
+    assert pd.read_csv("out/summary.csv")["micrograph"].tolist() == [row.name]
+    assert other.done
+
+
+@pytest.mark.usefixtures("here")
 def test_a_missing_micrograph_is_not_taken_for_an_unchanged_one() -> None:
     source = make_source()
     folder = new_folder()

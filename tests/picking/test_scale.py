@@ -52,6 +52,14 @@ def test_a_sure_particle_counts_more_than_a_weak_alarm(rng: np.random.Generator)
     assert estimate.diameter == pytest.approx(200, rel=0.03)
 
 
+def test_many_small_alarms_do_not_outvote_a_few_large_particles() -> None:
+    """As many alarms fit as their size allows: five times as many of a fifth of the size are no evidence."""
+    diameters = np.concatenate([np.full(12, 300.0), np.full(40, 60.0)])
+    estimate = vote([{768: (candidates(diameters, 1.0), 1.0)}], CONFIG)
+    assert estimate is not None
+    assert estimate.diameter == pytest.approx(300, rel=0.03)
+
+
 def test_votes_are_compared_in_angstrom(rng: np.random.Generator) -> None:
     """Two micrographs of one sample at 1 and 2.5 Å a pixel: 180 Å are 180 px in one, 72 px in the other."""
     found = [at_three_scales(rng, 180.0, unit) for unit in (1.0, 2.5)]
@@ -98,3 +106,9 @@ def test_views_are_searched_at_every_side_and_answer_in_pixels_of_the_micrograph
 def test_searches_without_a_scale_are_refused(sides: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="short_sides_px"):
         ScaleConfig(short_sides_px=sides)
+
+
+@pytest.mark.parametrize("name", ["bandwidth", "largest_enlargement"])
+def test_searches_without_width_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"bandwidth, largest_enlargement: found .*0\.0"):
+        ScaleConfig(**{name: 0.0})

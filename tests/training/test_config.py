@@ -58,7 +58,37 @@ def test_probabilities_are_from_nought_to_one(value: float) -> None:
         AugmentConfig(noise=value)
 
 
-@pytest.mark.parametrize("values", [{"steps": 0}, {"batch": 0}])
-def test_runs_without_steps_are_refused(values: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match="steps and batch"):
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"steps": 0}, "steps and batch: found 0 and 4"),
+        ({"batch": 0}, "steps and batch: found 6000 and 0"),
+        ({"average": 1.0}, r"average: found 1\.0, expected 0 or more and less than 1"),
+    ],
+)
+def test_runs_that_change_nothing_are_refused(values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
         OptimiserConfig(**values)
+
+
+@pytest.mark.parametrize("name", ["size_px", "smallest_side_px", "working_diameter_px"])
+def test_crops_without_size_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"crop\.{name}: found 0, expected a positive number"):
+        CropConfig(**{name: 0})
+
+
+@pytest.mark.parametrize("name", ["working_share", "focus_share"])
+def test_shares_are_from_nought_to_one(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"crop\.{name}: found 1\.5, expected a share from 0 to 1"):
+        CropConfig(**{name: 1.5})
+
+
+@pytest.mark.parametrize("name", ["checkpoint_every", "validate_every"])
+def test_intervals_of_no_length_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: found 0, expected 1 or more steps"):
+        TrainConfig(sources=(SOURCE,), **{name: 0})
+
+
+def test_a_validation_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="validation klh: found most = 0"):
+        ValidationConfig(name="klh", micrographs=Path("m"), coordinates=Path("c"), most=0)

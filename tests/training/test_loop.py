@@ -16,7 +16,7 @@ from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.training import loop
 from cryopick_cli.training.checkpoint import TrainingState
 from cryopick_cli.training.config import OptimiserConfig, TrainConfig
-from cryopick_cli.training.dataset import find_labelled
+from cryopick_cli.training.dataset import Crops, find_labelled
 from cryopick_cli.training.loop import (
     Progress,
     averaged_network,
@@ -216,6 +216,9 @@ def test_worker_processes_give_the_same_crops_in_the_same_order(planted_data: Pa
     sources = [find_labelled(source, planted_data) for source in alone.sources]
     batches = [list(loop._load_crops(sources, config, 1, 4)) for config in (alone, helped)]
     assert len(batches[0]) == 3
+    crops = Crops(sources, alone)
+    for step, (views, _) in enumerate(batches[0], start=1):  # step 1 of two crops each sees crops 2 and 3
+        assert torch.equal(views, torch.stack([crops[2 * step][0], crops[2 * step + 1][0]]))
     for (views, targets), (other_views, other_targets) in zip(*batches, strict=True):
         assert torch.equal(views, other_views)
         assert all(torch.equal(a.particles, b.particles) for a, b in zip(targets, other_targets, strict=True))
