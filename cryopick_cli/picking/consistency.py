@@ -40,8 +40,8 @@ class ConsistencyConfig:
             )
         if not self.bandwidth > 0 or self.fewest < 1:
             raise ConfigError(
-                f"bandwidth, fewest: found {self.bandwidth} and {self.fewest}, expected more than 0, and 1 or "
-                "more"
+                f"bandwidth, fewest: found {self.bandwidth} and {self.fewest}, expected more than 0, and at "
+                "least 1"
             )
 
 

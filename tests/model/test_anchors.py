@@ -62,13 +62,13 @@ def test_number_of_anchors_follows_the_configuration(strides: tuple[int, ...], s
 
 @pytest.mark.parametrize("diameter", [12, 14, 18, 25, 36, 50, 72, 100, 142, 200])
 def test_every_particle_of_the_covered_sizes_is_learnt(diameter: float, rng: np.random.Generator) -> None:
-    """Half of a particle overlaps its best anchor on average; where the grid is unlucky, a third and more."""
+    """A particle and its best anchor overlap by half on average; where the grid is unlucky, by a third."""
     centres = rng.uniform(100, 164, (60, 2))
     particles = torch.from_numpy(np.column_stack([centres, np.full(60, diameter)])).float()
     anchors = lay(256, 256)
     best = box_iou(to_corners(anchors), to_corners(particles)).amax(dim=0)
     assert best.min() >= (0.3 if diameter < 16 else 0.39)
-    assert best.mean() >= 0.5
+    assert best.mean() >= (0.45 if diameter < 14 else 0.55)
     for particle in particles[:5]:
         labels, index = match(anchors, particle[None], NONE, MATCH)
         assert (labels == PARTICLE).sum() >= 1
