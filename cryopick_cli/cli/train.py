@@ -100,7 +100,7 @@ def train(
     chosen = choose_device(device)
     console.say(f"Device: {chosen.device} ({chosen.reason})")
     initial = _initial_model(init or (RANDOM_START if recipe else DEFAULT_WEIGHTS), chosen)
-    if initial is not None:
+    if initial is not None and recipe is None:
         config = replace(config, network=initial.card.network)
     record.config = to_mapping(config)
     folder = data or (recipe.parent if recipe else Path())

@@ -99,15 +99,29 @@ def match(anchors: Tensor, particles: Tensor, ignored: Tensor, config: MatchConf
     """
     labels = torch.full((len(anchors),), BACKGROUND, dtype=torch.int64, device=anchors.device)
     index = torch.zeros_like(labels)
-    squares = to_corners(anchors)
     if len(ignored):
-        labels[box_iou(squares, to_corners(ignored)).amax(dim=1) >= config.ignore_iou] = IGNORED
+        near = _of_fitting_size(anchors, ignored, config.ignore_iou)
+        iou = box_iou(to_corners(anchors[near]), to_corners(ignored))
+        labels[near[iou.amax(dim=1) >= config.ignore_iou]] = IGNORED
     if len(particles):
-        iou = box_iou(squares, to_corners(particles))
-        best, index = iou.max(dim=1)
-        labels[(best >= config.background_iou) & (best < config.particle_iou)] = IGNORED
-        best_anchor = iou.argmax(dim=0)
+        near = _of_fitting_size(anchors, particles, config.background_iou)
+        iou = box_iou(to_corners(anchors[near]), to_corners(particles))
+        best, index[near] = iou.max(dim=1)
+        labels[near[(best >= config.background_iou) & (best < config.particle_iou)]] = IGNORED
+        best_anchor = near[iou.argmax(dim=0)]
         index[best_anchor] = torch.arange(len(particles), device=anchors.device)
-        labels[best >= config.particle_iou] = PARTICLE
+        labels[near[best >= config.particle_iou]] = PARTICLE
         labels[best_anchor] = PARTICLE
     return labels, index
+
+
+def _of_fitting_size(anchors: Tensor, particles: Tensor, iou: float) -> Tensor:
+    """Give the rows of the anchors whose size lets them overlap some particle by ``iou``; at least one size.
+
+    Squares of sizes a < b overlap by (a / b)² at best. The particles of a view have nearly one size, so this
+    leaves out most anchors before any overlap is computed.
+    """
+    size, margin = anchors[:, 2], iou**0.5
+    low = torch.minimum(particles[:, 2].min() * margin, size.max())
+    high = torch.maximum(particles[:, 2].max() / margin, size.min())
+    return torch.nonzero((size >= low) & (size <= high)).squeeze(1)

@@ -14,8 +14,8 @@ RESNET_DEPTHS = (18, 34, 50)
 class NetworkConfig:
     """RetinaNet for particles: encoder depth, pyramid, heads and square anchors.
 
-    The defaults are those of the shipped model. Strides 8 to 64 with anchors of 2, 2.5 and 3.2 times the
-    stride cover diameters from 12 to 200 px.
+    The defaults are those of the shipped model. Strides 8 to 64 with anchors of 1.6, 2 and 2.5 times the
+    stride, 12.7 to 161 px, cover diameters from 12 to 200 px.
     """
 
     resnet_depth: int = field(default=18, metadata={"help": "Layers of the ResNet encoder: 18, 34 or 50."})
@@ -25,7 +25,9 @@ class NetworkConfig:
     strides: tuple[int, ...] = field(
         default=(8, 16, 32, 64), metadata={"help": "Strides of the pyramid, in px."}
     )
-    anchor_scale: float = field(default=2.0, metadata={"help": "Smallest anchor of a level, in strides."})
+    anchor_scale: float = field(
+        default=2 ** (2 / 3), metadata={"help": "Smallest anchor of a level, in strides."}
+    )
     sizes_per_octave: int = field(
         default=3, metadata={"help": "Anchor sizes between one level and the next."}
     )

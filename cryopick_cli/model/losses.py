@@ -43,6 +43,9 @@ class LossConfig:
     size_score: float = field(
         default=0.3, metadata={"help": "Score from which an anchor is a predicted particle."}
     )
+    fewest_anchors: int = field(
+        default=8, metadata={"help": "A view's losses are shared among its particle anchors, at least these."}
+    )
     match: MatchConfig = field(default_factory=MatchConfig)
 
     def __post_init__(self) -> None:
@@ -51,6 +54,8 @@ class LossConfig:
             raise ConfigError(f"size_form: found {self.size_form!r}, expected one of {SIZE_FORMS}")
         if min(self.box_weight, self.size_weight) < 0:
             raise ConfigError("box_weight and size_weight: expected 0 or more")
+        if self.fewest_anchors < 1:
+            raise ConfigError(f"fewest_anchors: found {self.fewest_anchors}, expected 1 or more")
 
 
 class Targets(NamedTuple):
@@ -72,35 +77,40 @@ class Losses(NamedTuple):
 def compute_losses(output: Output, targets: list[Targets], config: LossConfig) -> Losses:
     """Compare the network's output with the reference of each view.
 
-    Focal and box loss are sums over the batch divided by its number of particle anchors (at least one a
-    view), so that a view without particles counts as much as it has false alarms.
+    Focal and box loss of a view are sums over its anchors divided by the number of its particle anchors
+    (``fewest_anchors`` at least), then averaged over the batch: a crowded view counts no more than one with
+    few particles, and a view without any counts by its false alarms.
     """
-    focal = output.logits.new_zeros(())
-    box = output.logits.new_zeros(())
-    size = output.logits.new_zeros(())
-    positives = 0
-    for logits, deltas, target in zip(output.logits, output.deltas, targets, strict=True):
-        labels, index = match(output.anchors, target.particles, target.ignored, config.match)
-        counted = labels != IGNORED
-        is_particle = labels == PARTICLE
-        focal = focal + sigmoid_focal_loss(
-            logits[counted],
-            is_particle[counted].to(logits.dtype),
-            alpha=config.focal_alpha,
-            gamma=config.focal_gamma,
-            reduction="sum",
-        )
-        anchors = output.anchors[is_particle]
-        wanted = encode(target.particles[index[is_particle]], anchors)
-        box = box + smooth_l1_loss(deltas[is_particle], wanted, beta=config.box_beta, reduction="sum")
-        predicted = counted & (is_particle | (logits.detach().sigmoid() >= config.size_score))
-        diameters = decode(deltas[predicted], output.anchors[predicted])[:, 2]
-        size = size + size_consistency(diameters, logits[predicted].detach().sigmoid(), config.size_form)
-        positives += max(1, int(is_particle.sum()))
-    focal = focal / positives
-    box = config.box_weight * box / positives
-    size = config.size_weight * size / len(targets)
+    per_view = [
+        _losses_of_view(logits, deltas, output.anchors, target, config)
+        for logits, deltas, target in zip(output.logits, output.deltas, targets, strict=True)
+    ]
+    focal, box, size = torch.stack(per_view).mean(dim=0)
+    box, size = config.box_weight * box, config.size_weight * size
     return Losses(focal + box + size, focal, box, size)
+
+
+def _losses_of_view(
+    logits: Tensor, deltas: Tensor, anchors: Tensor, target: Targets, config: LossConfig
+) -> Tensor:
+    """Give focal, box and size loss of one view, (3,), not yet weighted."""
+    labels, index = match(anchors, target.particles, target.ignored, config.match)
+    counted = labels != IGNORED
+    is_particle = labels == PARTICLE
+    focal = sigmoid_focal_loss(
+        logits[counted],
+        is_particle[counted].to(logits.dtype),
+        alpha=config.focal_alpha,
+        gamma=config.focal_gamma,
+        reduction="sum",
+    )
+    wanted = encode(target.particles[index[is_particle]], anchors[is_particle])
+    box = smooth_l1_loss(deltas[is_particle], wanted, beta=config.box_beta, reduction="sum")
+    share = max(config.fewest_anchors, int(is_particle.sum()))
+    predicted = counted & (is_particle | (logits.detach().sigmoid() >= config.size_score))
+    diameters = decode(deltas[predicted], anchors[predicted])[:, 2]
+    size = size_consistency(diameters, logits[predicted].detach().sigmoid(), config.size_form)
+    return torch.stack([focal / share, box / share, size])
 
 
 def size_consistency(diameters: Tensor, scores: Tensor, form: str) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from cryopick_cli.imaging.normalise import NormaliseConfig, background, normalise, robust_statistics
 from cryopick_cli.training.config import AugmentConfig
@@ -55,6 +55,25 @@ def augment(crop: Array, diameter: float, config: AugmentConfig, rng: Generator,
     if happens(config.gain):
         crop = np.clip(crop * np.float32(rng.uniform(0.7, 1.35)), -clip, clip)
     return crop
+
+
+def make_decoy(crop: Array, config: AugmentConfig, rng: Generator) -> Array | None:
+    """Make a crop that looks like the given one and holds no particle, with its probability; else None.
+
+    Noise of the same spectrum teaches that texture is not enough, the wrong contrast that particles are dark.
+    """
+    kind = rng.random()
+    if kind < config.phase_noise:
+        return randomise_phases(crop, rng)
+    return -crop if kind < config.phase_noise + config.wrong_contrast else None
+
+
+def randomise_phases(crop: Array, rng: Generator) -> Array:
+    """Draw the phases of a crop's Fourier transform anew and keep the amplitudes."""
+    noise = fft.rfft2(rng.standard_normal(crop.shape, dtype=np.float32))
+    amplitude = np.abs(fft.rfft2(crop - crop.mean()))
+    phase = noise / np.maximum(np.abs(noise), 1e-12)
+    return np.asarray(fft.irfft2(amplitude * phase, s=crop.shape), dtype=np.float32)
 
 
 def draw_normalisation(

@@ -71,8 +71,10 @@ class CropConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """Probabilities of each change to a crop's grey values."""
+    """Probabilities of each change to a crop's grey values. The first two leave no particle to be found."""
 
+    phase_noise: float = 0.04
+    wrong_contrast: float = 0.03
     band_pass: float = 0.35
     denoise: float = 0.1
     local_contrast: float = 0.1

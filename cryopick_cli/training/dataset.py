@@ -28,7 +28,7 @@ from cryopick_cli.imaging.normalise import fill_non_finite
 from cryopick_cli.imaging.resample import resample
 from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.losses import Targets
-from cryopick_cli.training.augment import augment
+from cryopick_cli.training.augment import augment, make_decoy
 from cryopick_cli.training.config import CropConfig, SourceConfig, TrainConfig
 from cryopick_cli.units import Length
 
@@ -90,9 +90,11 @@ def draw_example(labelled: LabelledMicrograph, config: TrainConfig, rng: Generat
     view = resample(array, (size, size), crop.region)
     reference = to_crop(labelled.reference, crop, size)
     diameter = (labelled.diameter or crop.side / 8) * size / crop.side
-    view = augment(
-        -view if labelled.light else view, diameter, config.augment, rng, config.network.normalise.clip
-    )
+    view = -view if labelled.light else view
+    decoy = make_decoy(view, config.augment, rng)
+    if decoy is not None:
+        view, reference = decoy, reference[:0]
+    view = augment(view, diameter, config.augment, rng, config.network.normalise.clip)
     view, reference = turn(view, reference, int(rng.integers(8)))
     return torch.from_numpy(np.ascontiguousarray(view))[None], split_targets(reference, size, config)
 

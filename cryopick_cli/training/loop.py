@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from cryopick_cli.errors import CryopickError
+from cryopick_cli.errors import ConfigError, CryopickError
 from cryopick_cli.model.device import DeviceChoice
 from cryopick_cli.model.losses import Losses, Targets, compute_losses
 from cryopick_cli.model.network import RetinaNet
@@ -40,17 +40,34 @@ class Progress:
 
 
 def new_state(config: TrainConfig, device: DeviceChoice, initial: RetinaNet | None = None) -> TrainingState:
-    """Set up network, running average and optimiser; start from ``initial`` weights where given."""
+    """Set up network, running average and optimiser; start from ``initial`` weights where given.
+
+    Raises
+    ------
+    ConfigError
+        If the initial weights belong to a network of another shape.
+    """
     torch.manual_seed(config.seed)
     network: nn.Module = RetinaNet(config.network)
     if initial is not None:
-        network.load_state_dict(initial.state_dict())
+        _copy_weights(initial, network)
     network = network.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(network, avg_fn=running_average(config.optimiser.average), use_buffers=True)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=config.optimiser.learning_rate, weight_decay=config.optimiser.weight_decay
     )
     return TrainingState(network, average, optimiser)
+
+
+def _copy_weights(initial: RetinaNet, network: nn.Module) -> None:
+    """Start from other weights; only the sizes of the anchors may differ, which training adjusts to."""
+    try:
+        network.load_state_dict(initial.state_dict())
+    except RuntimeError as error:
+        raise ConfigError(
+            f"--init: found weights of {initial.config}, expected the recipe's network; change the recipe's "
+            "[network], or start from none"
+        ) from error
 
 
 def train_steps(

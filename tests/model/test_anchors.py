@@ -152,3 +152,18 @@ def test_a_view_without_particles_is_background() -> None:
 def test_a_view_with_ignored_places_only() -> None:
     labels, _ = match(rows((0, 0, 20), (100, 100, 20)), NONE, rows((0, 0, 20)), MATCH)
     assert labels.tolist() == [IGNORED, BACKGROUND]
+
+
+@pytest.mark.parametrize("size", [8, 13, 40, 90, 400])
+def test_leaving_out_anchors_of_other_sizes_changes_no_label(size: float, rng: np.random.Generator) -> None:
+    """Compared with overlaps of all anchors; beyond the covered sizes the nearest anchor still serves."""
+    particles = torch.from_numpy(rng.uniform(40, 216, (9, 3))).float()
+    particles[:, 2] = size * torch.from_numpy(rng.uniform(0.9, 1.1, 9)).float()
+    anchors = lay(256, 256)
+    iou = box_iou(to_corners(anchors), to_corners(particles))
+    labels, _ = match(anchors, particles, NONE, MATCH)
+    assert ((iou.amax(dim=1) >= MATCH.particle_iou) <= (labels == PARTICLE)).all()
+    between = (iou.amax(dim=1) >= MATCH.background_iou) & (labels != PARTICLE)
+    assert (labels[between] == IGNORED).all()
+    assert (labels == IGNORED).sum() == between.sum()
+    assert (labels == PARTICLE).sum() >= len(particles) - 2

@@ -10,10 +10,10 @@ from cryopick_cli.errors import ConfigError
 from cryopick_cli.model.config import NetworkConfig
 
 
-def test_anchor_sizes_are_three_an_octave_from_two_strides_on() -> None:
+def test_anchor_sizes_are_three_an_octave_from_the_smallest_diameter_on() -> None:
     sizes = NetworkConfig().anchor_sizes
     assert len(sizes) == 4
-    assert sizes[0] == pytest.approx((16, 20.16, 25.40), abs=0.01)
+    assert sizes[0] == pytest.approx((12.70, 16, 20.16), abs=0.01)
     for coarse, fine in zip(sizes[1:], sizes, strict=False):
         assert coarse == pytest.approx([2 * size for size in fine])
 

@@ -39,7 +39,7 @@ def says(particles: Tensor, confidence: float, deltas: Tensor | None = None) -> 
 
 
 def losses_of(output: Output, *targets: Targets, **settings: Any) -> Losses:
-    return compute_losses(output, list(targets), LossConfig(**settings))
+    return compute_losses(output, list(targets), LossConfig(**{"fewest_anchors": 1, **settings}))
 
 
 PARTICLES = rows((64, 64, 40), (160, 96, 40), (96, 208, 40))
@@ -134,15 +134,19 @@ def test_empty_views_have_finite_gradients(form: str) -> None:
     assert torch.isfinite(deltas.grad).all()
 
 
-def test_views_of_a_batch_share_one_divisor() -> None:
-    """Focal and box loss are sums over the batch over its particle anchors, at least one a view."""
+def test_views_of_a_batch_weigh_the_same() -> None:
     one, empty = says(PARTICLES, 1.0), says(NONE, 1.0)
     both = Output(torch.cat([one.logits, empty.logits]), torch.cat([one.deltas, empty.deltas]), ANCHORS)
     full, nothing = Targets(PARTICLES, NONE), Targets(NONE, NONE)
-    anchors = 3  # one for each of the three, which lie on the grid
-    alone = losses_of(one, full).focal * anchors, losses_of(empty, nothing).focal
-    together = losses_of(both, full, nothing).focal
-    assert together.item() == pytest.approx((alone[0] + alone[1]).item() / (anchors + 1), rel=1e-5)
+    alone = losses_of(one, full).focal.item() + losses_of(empty, nothing).focal.item()
+    assert losses_of(both, full, nothing).focal.item() == pytest.approx(alone / 2, rel=1e-5)
+
+
+def test_views_of_few_particles_share_their_loss_among_the_fewest_anchors() -> None:
+    """Three particles lie on three anchors: twelve in their place divide by four times as much."""
+    output, target = says(PARTICLES, 1.0), Targets(PARTICLES, NONE)
+    plain, shared = losses_of(output, target), losses_of(output, target, fewest_anchors=12)
+    assert shared.focal.item() == pytest.approx(plain.focal.item() / 4, rel=1e-5)
 
 
 def test_linear_size_consistency_is_the_variance_of_the_talk() -> None:
@@ -226,6 +230,7 @@ def test_size_loss_sees_confident_predictions_that_are_no_particle() -> None:
         ({"size_form": "cubic"}, "size_form: found 'cubic', expected one of"),
         ({"box_weight": -1.0}, "box_weight and size_weight"),
         ({"size_weight": -1.0}, "box_weight and size_weight"),
+        ({"fewest_anchors": 0}, "fewest_anchors: found 0, expected 1 or more"),
     ],
 )
 def test_settings_without_meaning_are_refused(values: dict[str, Any], complaint: str) -> None:

@@ -19,6 +19,8 @@ from cryopick_cli.training.augment import (
     denoise,
     draw_normalisation,
     even_local_contrast,
+    make_decoy,
+    randomise_phases,
     squash,
     to_eight_bits,
 )
@@ -158,3 +160,22 @@ def test_background_is_never_narrower_than_a_particle(diameter: float, rng: np.r
     assert sigmas.min() >= max(256 / 14.001, 0.6 * diameter)
     assert sigmas.max() <= max(0.45001 * 256, 0.6 * diameter)
     assert {one.clip for one in drawn} == {CLIP}
+
+
+def test_phase_noise_keeps_the_spectrum_and_loses_the_discs(crop: Array, rng: np.random.Generator) -> None:
+    noise = randomise_phases(crop, rng)
+    assert noise.shape == crop.shape
+    assert noise.dtype == np.float32
+    amplitude = np.abs(np.fft.rfft2(crop - crop.mean()))
+    np.testing.assert_allclose(np.abs(np.fft.rfft2(noise))[1:64, 1:64], amplitude[1:64, 1:64], rtol=1e-2)
+    assert not discs_stay_dark(noise)
+
+
+def test_decoys_come_as_often_as_asked(crop: Array) -> None:
+    def share(config: AugmentConfig) -> float:
+        made = [make_decoy(crop, config, np.random.default_rng(seed)) for seed in range(200)]
+        return float(np.mean([one is not None for one in made]))
+
+    assert share(AugmentConfig(phase_noise=0, wrong_contrast=0)) == 0
+    assert share(AugmentConfig(phase_noise=1, wrong_contrast=0)) == 1
+    assert share(AugmentConfig(phase_noise=0.2, wrong_contrast=0.3)) == pytest.approx(0.5, abs=0.12)

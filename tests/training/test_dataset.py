@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +33,7 @@ from cryopick_cli.training.dataset import (
 )
 
 Recipe = Callable[..., TrainConfig]
-PLAIN = AugmentConfig(
-    band_pass=0, denoise=0, local_contrast=0, eight_bit=0, squash=0, noise=0, gain=0, gradient=0
-)
+PLAIN = AugmentConfig(**{one.name: 0.0 for one in fields(AugmentConfig)})
 SOURCE = SourceConfig(name="own", micrographs=Path("mics"), coordinates=Path("coords"))
 
 
@@ -98,6 +96,21 @@ def test_an_example_shows_its_particle_at_its_target(tmp_path: Path, recipe: Rec
             dark = (view[0].numpy() < -5).astype(np.float32)
             assert centroid(dark) == pytest.approx(tuple(target[:2]), abs=0.03 * float(target[2]))
     assert whole >= 8
+
+
+@pytest.mark.parametrize("decoy", ["phase_noise", "wrong_contrast"])
+def test_a_decoy_shows_a_changed_view_and_no_particle(tmp_path: Path, recipe: Recipe, decoy: str) -> None:
+    array = np.random.default_rng(5).normal(0, 1, (160, 160)).astype(np.float32)
+    array[60:80, 60:80] -= 8
+    write_micrograph(tmp_path / "mic.mrc", array)
+    labelled = labelled_with((69.5, 69.5, 32, 0), path=str(tmp_path / "mic.mrc"))
+    config = recipe(augment=replace(PLAIN, **{decoy: 1.0}), crop=CropConfig(size_px=96, focus_share=1.0))
+    for seed in range(5):
+        view, targets = draw_example(labelled, config, np.random.default_rng(seed))
+        assert len(targets.particles) == len(targets.ignored) == 0
+        assert view.std() > 0.3
+        if decoy == "wrong_contrast":
+            assert view.max() > -view.min()
 
 
 def crops_of(config: TrainConfig, labelled: LabelledMicrograph, count: int = 400) -> list[Crop]:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from cryopick_cli.errors import InputError, OutputError, WeightsError
 from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.device import DeviceChoice
+from cryopick_cli.model.losses import LossConfig
 from cryopick_cli.model.weights import load_model, read_card
 from cryopick_cli.settings import from_mapping
 from cryopick_cli.training.config import (
@@ -152,7 +153,10 @@ def test_a_short_training_learns_the_planted_particles(
     config = recipe(
         optimiser=OptimiserConfig(steps=240, batch=4, warm_up=10, learning_rate=3e-3, average=0.95),
         crop=CropConfig(size_px=128, smallest_side_px=100, working_diameter_px=28.0, working_share=0.9),
-        augment=AugmentConfig(band_pass=0, denoise=0, local_contrast=0, squash=0),
+        augment=AugmentConfig(
+            phase_noise=0, wrong_contrast=0, band_pass=0, denoise=0, local_contrast=0, squash=0
+        ),
+        loss=LossConfig(fewest_anchors=1),
         validation=(PLANTED,),
         checkpoint_every=240,
         validate_every=240,
@@ -168,7 +172,10 @@ def test_resnet_18_overfits_in_sixty_steps(planted_data: Path, recipe: Recipe, c
     config = recipe(
         optimiser=OptimiserConfig(steps=60, batch=4, warm_up=5, learning_rate=1e-3, average=0.9),
         crop=CropConfig(size_px=128, smallest_side_px=100, working_diameter_px=28.0, working_share=1.0),
-        augment=AugmentConfig(band_pass=0, denoise=0, local_contrast=0, squash=0),
+        augment=AugmentConfig(
+            phase_noise=0, wrong_contrast=0, band_pass=0, denoise=0, local_contrast=0, squash=0
+        ),
+        loss=LossConfig(fewest_anchors=1),
         validation=(PLANTED,),
         checkpoint_every=60,
         validate_every=60,
