@@ -168,7 +168,7 @@ def test_phase_noise_keeps_the_spectrum_and_loses_the_discs(crop: Array, rng: np
     assert noise.dtype == np.float32
     amplitude = np.abs(np.fft.rfft2(crop - crop.mean()))
     np.testing.assert_allclose(np.abs(np.fft.rfft2(noise))[1:64, 1:64], amplitude[1:64, 1:64], rtol=1e-2)
-    assert not discs_stay_dark(noise)
+    assert abs(np.corrcoef(noise.ravel(), crop.ravel())[0, 1]) < 0.2
 
 
 def test_decoys_come_as_often_as_asked(crop: Array) -> None:
