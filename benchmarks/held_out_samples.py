@@ -1,0 +1,90 @@
+"""Simulate the nine samples that weights are judged by and never trained on, a folder a sample.
+
+    python benchmarks/held_out_samples.py --structures ../shared/data/structures --out held_out
+    python benchmarks/accuracy.py --data ../shared/data --sets none --no-false-picks --simulated held_out/samples
+
+Diameters go from 14 to 190 px in a view 1024 px wide. The structures are those that the recipes in `weights/`
+leave out. `--keep-out FILE` writes an index without them, for the training data.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from cryopick_cli.simulation.config import ParticleConfig, SimulationConfig
+from cryopick_cli.simulation.pool import simulate_folder
+
+SAMPLES = {
+    "1DGB": 14.0,
+    "1LNL": 19.0,
+    "1A6E": 27.0,
+    "6VSB": 37.0,
+    "6B5B": 52.0,
+    "5GJV": 72.0,
+    "3IPM-map5": 100.0,
+    "1B35": 137.0,
+    "5MRC-map10": 190.0,
+}
+"""Structure -> diameter, px."""
+
+
+def one_sample(diameter: float) -> SimulationConfig:
+    """Give the simulator's defaults for one kind of particle at one diameter, none of them empty."""
+    config = SimulationConfig()
+    particles = replace(
+        ParticleConfig(),
+        diameter_px=(diameter, diameter),
+        procedural_share=0.0,
+        second_species_probability=0.0,
+    )
+    return replace(config, particles=particles, layout=replace(config.layout, empty_probability=0.0))
+
+
+def write_library(structures: Path, name: str, folder: Path) -> None:
+    """Write a structure library that holds one structure."""
+    index = pd.read_csv(structures / "index.csv")
+    chosen = index[index["id"] == name].copy()
+    chosen["file"] = [str((structures / file).resolve()) for file in chosen["file"]]
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen.to_csv(folder / "index.csv", index=False)
+
+
+def main() -> None:
+    """Parse the command line and simulate."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--structures", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=8, help="micrographs a sample")
+    parser.add_argument("--seed", type=int, default=77)
+    parser.add_argument("--keep-out", type=Path, help="write an index.csv without the samples here, and stop")
+    options = parser.parse_args()
+    if options.keep_out:
+        index = pd.read_csv(options.structures / "index.csv")
+        kept = index[~index["id"].isin(list(SAMPLES))].copy()
+        kept["file"] = [str((options.structures / file).resolve()) for file in kept["file"]]
+        options.keep_out.parent.mkdir(parents=True, exist_ok=True)
+        kept.to_csv(options.keep_out, index=False)
+        return
+    for name, diameter in SAMPLES.items():
+        library = options.out / "libraries" / name
+        write_library(options.structures, name, library)
+        folder = options.out / "samples" / f"{diameter:03.0f}px_{name}"
+        made = simulate_folder(
+            one_sample(diameter),
+            count=options.count,
+            seed=options.seed,
+            out=folder,
+            library=library,
+            workers=2,
+        )
+        print(folder, len(list(made)))
+
+
+if __name__ == "__main__":
+    main()
