@@ -1,7 +1,8 @@
 """Simulate the nine samples that weights are judged by and never trained on, a folder a sample.
 
     python benchmarks/held_out_samples.py --structures ../shared/data/structures --out held_out
-    python benchmarks/accuracy.py --data ../shared/data --sets none --no-false-picks --simulated held_out/samples
+    python benchmarks/accuracy.py --data ../shared/data --sets none --no-false-picks \
+        --simulated held_out/samples
 
 Diameters go from 14 to 190 px in a view 1024 px wide. The structures are those that the recipes in `weights/`
 leave out. `--keep-out FILE` writes an index without them, for the training data.

@@ -1,0 +1,290 @@
+"""Why training works: the same small training with one thing changed at a time.
+
+    python benchmarks/ablations.py --data ../shared/data --out ablations --group loss
+
+Groups (`--group` may be given several times; default all):
+
+- `size`: particles of one size only (50 px in a view 1024 px wide, 200 px of 4096) against crops of random
+  size cut from the same micrographs; both judged at 50 px and at 30 px (120 px of 4096), without rescaling.
+- `loss`: size consistency off, as the talk writes it, and the robust log form.
+- `data`: simulation only, real only (KLH training prefixes), both.
+- `simulator`: each group of the simulator's effects switched off in turn.
+
+Every variant trains from a random start with equal steps, batch, crops, seed and number of simulated
+micrographs, and is judged on development data (KLH prefixes 012 and 013 at either focus) and on held-out
+simulated structures, one-to-one within a quarter of the diameter, picked without a size. Prints Markdown rows
+as they come and writes `OUT/ablations.json`; finished variants are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from accuracy import LabelledSet, load_set
+from held_out_samples import SAMPLES, one_sample, write_library
+
+from cryopick_cli.evaluation import evaluate_picks
+from cryopick_cli.formats.micrograph import Micrograph, read_micrograph
+from cryopick_cli.model.device import DeviceChoice, choose_device
+from cryopick_cli.model.losses import LossConfig
+from cryopick_cli.model.weights import Model, load_model
+from cryopick_cli.picking.calibrate import PickConfig, calibrate
+from cryopick_cli.picking.consistency import ConsistencyConfig
+from cryopick_cli.picking.pick import pick_micrograph
+from cryopick_cli.simulation.config import AppearanceConfig, JunkConfig, OpticsConfig, SimulationConfig
+from cryopick_cli.simulation.pool import simulate_folder
+from cryopick_cli.training.config import CropConfig, OptimiserConfig, SourceConfig, TrainConfig
+from cryopick_cli.training.train import train
+from cryopick_cli.units import Length
+
+KLH = "micrographs/klh"
+DEVELOPMENT = ("01nov26b.012.*", "01nov26b.013.*")
+NOT_FOR_TRAINING = tuple(f"01nov26b.0{number}.*" for number in (12, 13, 14, 15, 16))
+HELD_OUT = ("6VSB", "6B5B", "5GJV")
+"""Held-out structures of middle size that every variant is judged on."""
+
+TRAINED_PX, OTHER_PX = 50.0, 30.0
+"""The seed's 200 and 120 px of 4096, in a view 1024 px wide."""
+
+ANY_SIZE = ConsistencyConfig(narrowest=5.0, widest=5.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One training: its changes to the common recipe and to the simulator."""
+
+    name: str
+    simulation: SimulationConfig = field(default_factory=SimulationConfig)
+    crop: dict[str, float] = field(default_factory=dict)
+    loss: dict[str, object] = field(default_factory=dict)
+    simulated: bool = True
+    real: bool = False
+    native_scale: bool = False
+    """Judge at 50 and 30 px without rescaling, in place of the usual sets."""
+
+
+def groups() -> dict[str, list[Variant]]:
+    """Name the variants of each group."""
+    whole = SimulationConfig()
+    one_size = replace(whole, particles=replace(whole.particles, diameter_px=(TRAINED_PX, TRAINED_PX)))
+    fixed = {"working_share": 1.0, "working_spread": 0.0, "working_diameter_px": TRAINED_PX}
+    plain_optics = OpticsConfig(
+        voltage_200_share=0, voltage_120_share=0, spherical_aberration=(2.7, 2.7), defocus=(2.0, 2.0),
+        astigmatism=(0, 0), amplitude_contrast=(0.1, 0.1), b_factor=(100, 100), phase_plate_probability=0,
+        drift_probability=0, slab_probability=0,
+    )  # fmt: skip
+    no_looks = AppearanceConfig(filtered_probability=0, denoised_probability=0, eight_bit_probability=0)
+    no_ice = replace(whole.junk, ice_noise=(1e-3, 1e-3))
+    one_stage = replace(whole.detector, read_noise=(0.0, 0.0), modulation_at_nyquist=(1.0, 1.0))
+    return {
+        "size": [
+            Variant(name="one size", simulation=one_size, crop=fixed, native_scale=True),
+            Variant(name="random sizes", simulation=one_size, native_scale=True),
+        ],
+        "loss": [
+            Variant(name="size consistency off", loss={"size_weight": 0.0}),
+            Variant(name="as the talk writes it", loss={"size_form": "linear", "size_weight": 0.001}),
+            Variant(name="log form (shipped)"),
+        ],
+        "data": [
+            Variant(name="simulation only"),
+            Variant(name="real only", simulated=False, real=True),
+            Variant(name="both", real=True),
+        ],
+        "simulator": [
+            Variant(name="whole simulator"),
+            Variant(name="one microscope", simulation=replace(whole, optics=plain_optics)),
+            Variant(name="no junk", simulation=replace(whole, junk=JunkConfig(strength=0.0))),
+            Variant(name="shot noise only", simulation=replace(whole, junk=no_ice, detector=one_stage)),
+            Variant(
+                name="no procedural shapes",
+                simulation=replace(whole, particles=replace(whole.particles, procedural_share=0.0)),
+            ),
+            Variant(name="no looks of shared data", simulation=replace(whole, appearance=no_looks)),
+        ],
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Folders and the budget that all variants share."""
+
+    data: Path
+    out: Path
+    steps: int
+    crop_px: int
+    micrographs: int
+    device: DeviceChoice
+
+    def simulate(self, config: SimulationConfig) -> Path:
+        """Simulate the training micrographs of a configuration, once."""
+        folder = self.out / "simulated" / f"{abs(hash_of(config)):08x}"
+        library = self.out / "library"
+        if not (library / "index.csv").is_file():
+            index = pd.read_csv(self.data / "structures" / "index.csv")
+            kept = index[~index["id"].isin(list(SAMPLES))].copy()
+            kept["file"] = [str((self.data / "structures" / name).resolve()) for name in kept["file"]]
+            library.mkdir(parents=True, exist_ok=True)
+            kept.to_csv(library / "index.csv", index=False)
+        list(simulate_folder(config, count=self.micrographs, seed=31, out=folder, library=library, workers=2))
+        return folder.resolve()
+
+    def samples(self, diameters: dict[str, float]) -> Iterator[tuple[str, Path]]:
+        """Simulate held-out structures to judge on, once."""
+        for name, diameter in diameters.items():
+            library = self.out / "libraries" / name
+            write_library(self.data / "structures", name, library)
+            folder = self.out / "held_out" / f"{name}_{diameter:.0f}px"
+            list(
+                simulate_folder(
+                    one_sample(diameter), count=6, seed=32, out=folder, library=library, workers=2
+                )
+            )
+            yield f"{name}, {diameter:.0f} px", folder
+
+    def recipe(self, variant: Variant) -> TrainConfig:
+        """Put the recipe of a variant together."""
+        sources = []
+        if variant.simulated:
+            folder = self.simulate(variant.simulation)
+            sources.append(SourceConfig(name="simulated", micrographs=folder, coordinates=folder))
+        if variant.real:
+            sources += [klh_source(focus, ignore) for focus, ignore in FOCI]
+        return TrainConfig(
+            sources=tuple(sources),
+            crop=replace(CropConfig(size_px=self.crop_px), **variant.crop),
+            loss=replace(LossConfig(), **variant.loss),
+            optimiser=OptimiserConfig(steps=self.steps, warm_up=100, average=0.99),
+            checkpoint_every=self.steps,
+            validate_every=self.steps,
+            seed=3,
+        )
+
+
+FOCI = (("far_from_focus", True), ("near_to_focus", False))
+
+
+def hash_of(config: SimulationConfig) -> int:
+    """Give the same number for the same settings in every process."""
+    return int.from_bytes(hashlib.sha256(repr(config).encode()).digest()[:4], "big")
+
+
+def klh_source(focus: str, ignore: bool) -> SourceConfig:
+    """Give the training prefixes of KLH at one focus, a tenth of the crops each."""
+    return SourceConfig(
+        name=focus,
+        micrographs=Path(f"{KLH}/{focus}/images"),
+        coordinates=Path(f"{KLH}/{focus}/coordinates"),
+        ignore=Path(f"{KLH}/{focus}/ignore") if ignore else None,
+        exclude=NOT_FOR_TRAINING,
+        share=0.1,
+    )
+
+
+def judge(bench: Bench, variant: Variant, model: Model) -> dict[str, float]:
+    """Judge a trained variant; gives figures by name."""
+    if variant.native_scale:
+        sizes = {"6VSB": OTHER_PX, "6B5B": TRAINED_PX}
+        native = PickConfig(
+            diameter=Length(model.card.operating_point.working_diameter_px, "px"), consistency=ANY_SIZE
+        )
+        return figures(bench, model, sizes, lambda _: native, klh=False)
+    sizes = {name: SAMPLES[name] for name in HELD_OUT}
+    return figures(bench, model, sizes, lambda _: PickConfig(), klh=True)
+
+
+def figures(
+    bench: Bench, model: Model, sizes: dict[str, float], config: Callable[[str], PickConfig], *, klh: bool
+) -> dict[str, float]:
+    """Pick and compare every set: average precision, best F1, and spread of the sizes of true picks."""
+    sets = [LabelledSet(name, str(folder), str(folder)) for name, folder in bench.samples(sizes)]
+    if klh:
+        for focus, ignore in FOCI:
+            folder = bench.data / KLH / focus
+            doubtful = str(folder / "ignore") if ignore else None
+            sets.append(
+                LabelledSet(
+                    f"klh {focus}", str(folder / "images"), str(folder / "coordinates"), doubtful, DEVELOPMENT
+                )
+            )
+    found: dict[str, float] = {}
+    for one in sets:
+        files, reference = load_set(Path(), one, 1000)
+        picks = pick_set(model, files, config(one.name))
+        pooled = evaluate_picks(picks, reference).pooled
+        sizes_found = pd.concat([table[table["accepted"]] for table in picks.values()])["diameter_px"]
+        found[f"{one.name}: AP"] = round(pooled.average_precision, 3)
+        found[f"{one.name}: best F1"] = round(pooled.best_f1, 3)
+        found[f"{one.name}: diameter ratio"] = round(pooled.diameter_ratio, 3)
+        found[f"{one.name}: spread of ln d"] = round(float(np.log(sizes_found).std()), 3)
+    return found
+
+
+def pick_set(model: Model, files: list[Path], config: PickConfig) -> dict[str, pd.DataFrame]:
+    """Pick files as one data set, in pixels."""
+    micrographs: list[Micrograph] = [replace(read_micrograph(file), pixel_size=None) for file in files]
+    names = [file.stem for file in files]
+    calibration = calibrate(model, micrographs, names, config)
+    return {
+        name: pick_micrograph(model, micrograph, calibration, config)
+        for name, micrograph in zip(names, micrographs, strict=True)
+    }
+
+
+def run(bench: Bench, group: str, variant: Variant) -> dict[str, object]:
+    """Train and judge one variant."""
+    folder = bench.out / "models" / f"{group}_{variant.name}".replace(" ", "_")
+    started = time.perf_counter()
+    if not (folder / "run.json").exists():
+        train(bench.recipe(variant), bench.data, folder, bench.device, resume=True)
+        (folder / "run.json").write_text(json.dumps({"seconds": round(time.perf_counter() - started)}) + "\n")
+    model = load_model(str(folder), bench.device)
+    return {"group": group, "variant": variant.name, "steps": bench.steps, **judge(bench, variant, model)}
+
+
+def main() -> None:
+    """Parse the command line, run the variants that are not done, print and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--group", action="append", choices=list(groups()))
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--crop-px", type=int, default=320)
+    parser.add_argument("--micrographs", type=int, default=300, help="simulated for each variant")
+    options = parser.parse_args()
+    bench = Bench(
+        data=options.data.resolve(), out=options.out, steps=options.steps, crop_px=options.crop_px,
+        micrographs=options.micrographs, device=choose_device("auto"),
+    )  # fmt: skip
+    record = options.out / "ablations.json"
+    rows = json.loads(record.read_text()) if record.exists() else []
+    done = {(row["group"], row["variant"]) for row in rows}
+    for group in options.group or list(groups()):
+        for variant in groups()[group]:
+            if (group, variant.name) not in done:
+                rows.append(run(bench, group, variant))
+                record.write_text(json.dumps(rows, indent=1) + "\n")
+        print_table([row for row in rows if row["group"] == group])
+
+
+def print_table(rows: list[dict[str, object]]) -> None:
+    """Print one group as Markdown."""
+    if rows:
+        header = [key for key in rows[0] if key != "group"]
+        print("| " + " | ".join(header) + " |\n|" + " --- |" * len(header))
+        for row in rows:
+            print("| " + " | ".join(str(row.get(key, "")) for key in header) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
