@@ -36,7 +36,8 @@ from cryopick_cli.formats.micrograph import Micrograph, read_micrograph
 from cryopick_cli.model.device import DeviceChoice, choose_device
 from cryopick_cli.model.losses import LossConfig
 from cryopick_cli.model.weights import Model, load_model
-from cryopick_cli.picking.calibrate import PickConfig, calibrate
+from cryopick_cli.picking.calibrate import calibrate
+from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import ConsistencyConfig
 from cryopick_cli.picking.pick import pick_micrograph
 from cryopick_cli.simulation.config import AppearanceConfig, JunkConfig, OpticsConfig, SimulationConfig

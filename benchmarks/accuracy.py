@@ -32,7 +32,8 @@ from cryopick_cli.formats.registry import read_coordinates
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model, load_model
 from cryopick_cli.picking.batch import Batch
-from cryopick_cli.picking.calibrate import Calibration, PickConfig
+from cryopick_cli.picking.calibrate import Calibration
+from cryopick_cli.picking.config import PickConfig
 
 Array = NDArray[np.float32]
 HELD_BACK = tuple(f"01nov26b.0{number}.*" for number in (14, 15, 16))

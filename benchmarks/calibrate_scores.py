@@ -26,7 +26,7 @@ from thresholds import development_sets
 from cryopick_cli.evaluation.matching import UNMATCHED, match_nearest_first, within_any
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model, find_weights, load_model, read_card, write_card
-from cryopick_cli.picking.calibrate import PickConfig
+from cryopick_cli.picking.config import PickConfig
 
 Floats = NDArray[np.float64]
 BINS = 10

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from cryopick_cli.evaluation import evaluate_picks
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, load_model
-from cryopick_cli.picking.calibrate import PickConfig
+from cryopick_cli.picking.config import PickConfig
 
 Floats = NDArray[np.float64]
 DEVELOPMENT = ("01nov26b.012.*", "01nov26b.013.*")

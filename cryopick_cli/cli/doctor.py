@@ -143,7 +143,8 @@ def _device(chosen: DeviceChoice) -> Iterator[Finding]:
 
 
 def _self_test(model: Model) -> Finding:
-    from cryopick_cli.picking.calibrate import PickConfig, calibrate
+    from cryopick_cli.picking.calibrate import calibrate
+    from cryopick_cli.picking.config import PickConfig
     from cryopick_cli.picking.pick import pick_micrograph
 
     simulated = simulate_micrograph(SELF_TEST, seed=1)

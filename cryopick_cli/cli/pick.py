@@ -15,7 +15,7 @@ from cryopick_cli.formats.inputs import find_micrographs
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
 from cryopick_cli.picking.batch import Batch
-from cryopick_cli.picking.calibrate import PickConfig
+from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
 
 _NESTED = ("scale", "detection", "consistency", "seed")

@@ -26,7 +26,7 @@ from cryopick_cli.formats.star import write_coords_suffix
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
 from cryopick_cli.picking.batch import Batch
-from cryopick_cli.picking.calibrate import PickConfig
+from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
 from cryopick_cli.report.logfile import write_logfile
 

@@ -20,7 +20,8 @@ from cryopick_cli.errors import CryopickError
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import Micrograph, read_micrograph, read_micrograph_header
 from cryopick_cli.model.weights import Model
-from cryopick_cli.picking.calibrate import Calibration, PickConfig, calibrate, choose_sample
+from cryopick_cli.picking.calibrate import Calibration, calibrate, choose_sample
+from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.pick import pick_micrograph
 
 log = logging.getLogger(__name__)

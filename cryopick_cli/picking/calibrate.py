@@ -8,104 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
-from cryopick_cli.errors import ConfigError
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.weights import Model, OperatingPoint
-from cryopick_cli.picking.consistency import ConsistencyConfig, SizePrior, estimate_prior
-from cryopick_cli.picking.detect import Candidates, DetectConfig, detect
+from cryopick_cli.picking.candidates import Floats, calibrated_score, find_candidates, unit_length, weigh
+from cryopick_cli.picking.config import PickConfig
+from cryopick_cli.picking.consistency import ANY_SIZE, SizePrior, estimate_prior, find_second_mode
+from cryopick_cli.picking.decoys import Genuine, score_decoys
 from cryopick_cli.picking.duplicates import suppress_duplicates
-from cryopick_cli.picking.scale import ScaleConfig, ScaleEstimate, search_views, vote
-from cryopick_cli.picking.threshold import choose_threshold
-from cryopick_cli.picking.view import prepare_view
-from cryopick_cli.units import Length, suggest_box_size
-
-Floats = NDArray[np.float64]
+from cryopick_cli.picking.scale import ScaleEstimate, search_views, vote
+from cryopick_cli.picking.threshold import CurvePoint, choose_threshold, threshold_curve
+from cryopick_cli.units import suggest_box_size
 
 # Evidence for light particles over that for dark ones from which they are taken to be light.
 _LIGHT_IS_SURE = 3.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class PickConfig:
-    """All decisions between micrograph and picks."""
-
-    diameter: Length | None = field(
-        default=None,
-        metadata={
-            "help": "Particle diameter with its unit. auto finds it.",
-            "metavar": "auto|120A|90px",
-            "auto": True,
-        },
-    )
-    threshold: float | None = field(
-        default=None,
-        metadata={
-            "option": ("-t", "--threshold"),
-            "help": "Score from which a candidate is accepted. auto finds it.",
-            "metavar": "auto|0..1",
-            "auto": True,
-        },
-    )
-    min_distance: float | None = field(
-        default=None,
-        metadata={
-            "help": "Smallest distance between picks in Å. Default: half the diameter.",
-            "metavar": "Å",
-        },
-    )
-    contrast: str = field(
-        default="auto",
-        metadata={
-            "help": "Whether particles are darker or lighter than the ice. auto finds it.",
-            "choices": ("auto", "dark", "light"),
-        },
-    )
-    calibration_micrographs: int = field(
-        default=16,
-        metadata={
-            "help": "Micrographs from which diameter and threshold are learnt, at most.",
-            "metavar": "N",
-        },
-    )
-    seed: int = field(default=0, metadata={"help": "Seed of the choice of these micrographs."})
-    scale: ScaleConfig = field(default_factory=ScaleConfig)
-    detection: DetectConfig = field(default_factory=DetectConfig)
-    consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
-
-    def __post_init__(self) -> None:
-        """Refuse settings without meaning."""
-        if self.min_distance is not None and not self.min_distance >= 0:
-            raise ConfigError(f"--min-distance: found {self.min_distance}, expected 0 or more Å")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ConfigError(f"--threshold: found {self.threshold}, expected auto or a number from 0 to 1")
-        if self.contrast not in ("auto", "dark", "light"):
-            raise ConfigError(f"--contrast: found {self.contrast!r}, expected auto, dark or light")
-        if self.calibration_micrographs < 1:
-            raise ConfigError(
-                f"--calibration-micrographs: found {self.calibration_micrographs}, expected 1 or more"
-            )
-
-    def check_unit(self, pixel_size: float | None) -> None:
-        """Refuse lengths given in Å for a micrograph of unknown pixel size.
-
-        Raises
-        ------
-        ConfigError
-            If the diameter or the smallest distance is in Å and the pixel size is unknown.
-        """
-        in_angstrom = self.min_distance is not None or (
-            self.diameter is not None and self.diameter.unit == "A"
-        )
-        if pixel_size is None and in_angstrom:
-            raise ConfigError(
-                "unknown pixel size, expected one, as --diameter or --min-distance is in Å; give --pixel-size"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +39,12 @@ class Calibration:
     """Whether particles are lighter than the ice."""
     micrographs: tuple[str, ...] = ()
     estimate: ScaleEstimate | None = None
+    counts: tuple[int, int] = (0, 0)
+    """Picks of the sample that have the first size, and the second where there are two."""
+    false_discovery_rate: float | None = None
+    """Estimated share of false picks at the threshold, from decoys; None where it was not estimated."""
+    curve: tuple[CurvePoint, ...] = ()
+    """Picks and their estimated share of false ones over the threshold, in the micrographs with decoys."""
 
     def diameter_px(self, pixel_size: float | None) -> float | None:
         """Give the particle's diameter in pixels of a micrograph, None where it is unknown."""
@@ -130,11 +56,6 @@ class Calibration:
         """Suggest the edge of the box to extract, px; None where the diameter is unknown."""
         diameter = self.diameter_px(pixel_size)
         return None if diameter is None else suggest_box_size(diameter)
-
-
-def unit_length(pixel_size: float | None) -> float:
-    """Give the length of a pixel in the unit that diameters are compared in: Å where known, else 1 px."""
-    return 1.0 if pixel_size is None else pixel_size
 
 
 def choose_sample(names: Iterable[str], config: PickConfig) -> list[str]:
@@ -160,26 +81,27 @@ def calibrate(
         Their names, for the record.
     config : PickConfig
     """
-    point = model.card.operating_point
-    lengths = [unit_length(micrograph.pixel_size) for micrograph in sample]
     light = is_light(model, sample, config)
     estimate = None if config.diameter else _search_diameter(model, sample, config, light=light)
-    diameters = [_expected_diameter(micrograph, estimate, config) for micrograph in sample]
-    found = [
-        find_candidates(model, micrograph.array, diameter, config, light=light)
-        for micrograph, diameter in zip(sample, diameters, strict=True)
-    ]
-    prior = _learn_prior(found, lengths, point, config)
-    if diameters[0] is not None and config.diameter is not None:
-        given = diameters[0] * lengths[0]
-        prior = SizePrior(given, config.consistency.narrowest if prior is None else prior.spread)
+    genuine = []
+    for name, micrograph in zip(names, sample, strict=True):
+        diameter = _expected_diameter(micrograph, estimate, config)
+        found = find_candidates(model, micrograph.array, diameter, config, light=light)
+        genuine.append(Genuine(name, micrograph, diameter, found))
+    point = model.card.operating_point
+    prior = _learn_prior(genuine, point, config)
+    weighed = [weigh(one.found, one.micrograph.pixel_size, prior, point, config) for one in genuine]
+    score = np.concatenate([scores for _, scores in weighed])
+    decoys = score_decoys(model, genuine, prior, config, light=light)
     threshold = config.threshold
     if threshold is None:
-        scores = [
-            weigh(candidates, micrograph.pixel_size, prior, point, config)[1]
-            for candidates, micrograph in zip(found, sample, strict=True)
+        threshold = choose_threshold(score, point, decoys, config.thresholding, config.target)
+    size = np.concatenate(
+        [
+            found.diameter * unit_length(one.micrograph.pixel_size)
+            for one, (found, _) in zip(genuine, weighed, strict=True)
         ]
-        threshold = choose_threshold(np.concatenate(scores), point)
+    )
     return Calibration(
         unit="px" if sample[0].pixel_size is None else "Å",
         prior=prior,
@@ -187,6 +109,9 @@ def calibrate(
         light=light,
         micrographs=tuple(names),
         estimate=estimate,
+        counts=_count_by_size(size[score >= threshold], prior),
+        false_discovery_rate=decoys.false_discovery_rate(threshold),
+        curve=threshold_curve(decoys),
     )
 
 
@@ -197,73 +122,13 @@ def is_light(model: Model, sample: Sequence[Micrograph], config: PickConfig) -> 
     """
     if config.contrast != "auto":
         return config.contrast == "light"
-    middle = replace(config.scale, short_sides_px=_middle(config.scale.short_sides_px))
+    middle = replace(config.scale, short_sides_px=(config.scale.middle_px,))
     evidence = [0.0, 0.0]
     for micrograph in sample:
         for light in (False, True):
             for seen in search_views(model, micrograph.array, middle, config.detection, light=light).values():
                 evidence[light] += float((expit(seen.logit) ** 3 * seen.diameter).sum())
     return evidence[True] > _LIGHT_IS_SURE * evidence[False]
-
-
-def find_candidates(
-    model: Model,
-    array: NDArray[np.float32],
-    diameter_px: float | None,
-    config: PickConfig,
-    *,
-    light: bool = False,
-) -> Candidates:
-    """Run the network at the scale that suits the particle; give candidates in the micrograph's pixels.
-
-    Without a diameter the whole view has the middle one of the searched short sides.
-    """
-    working = model.card.operating_point.working_diameter_px
-    if diameter_px is None:
-        factor = min(array.shape) / _middle(config.scale.short_sides_px)[0]
-    else:
-        factor = diameter_px / working
-    factor = max(factor, 1 / config.scale.largest_enlargement)
-    view = prepare_view(array, factor, working, model.card.network.normalise, light=light)
-    return view.to_micrograph(detect(model, view.array, config.detection))
-
-
-def weigh(
-    found: Candidates,
-    pixel_size: float | None,
-    prior: SizePrior | None,
-    point: OperatingPoint,
-    config: PickConfig,
-) -> tuple[Candidates, Floats]:
-    """Score candidates by network and size, and leave one a particle.
-
-    Returns
-    -------
-    candidates : Candidates
-        Those above the floor, without duplicates, by falling score.
-    score : (n,) float64
-        Probability times the size prior's factor.
-    """
-    score = calibrated_score(found.logit, point)
-    distance = 0.5 * float(np.median(found.diameter)) if len(found.x) else 0.0
-    if prior is not None:
-        score = score * prior.factor(found.diameter * unit_length(pixel_size))
-        distance = 0.5 * prior.diameter / unit_length(pixel_size)
-    if config.min_distance is not None:
-        distance = Length(config.min_distance, "A").in_px(pixel_size)
-    above = np.flatnonzero(score >= config.detection.floor)
-    found, score = found.select(above), score[above]
-    kept = suppress_duplicates(found.x, found.y, score, distance)
-    return found.select(kept), score[kept]
-
-
-def calibrated_score(logit: Floats, point: OperatingPoint) -> Floats:
-    """Turn the network's logits into probabilities with the temperature and offset of its card."""
-    return np.asarray(expit(logit / point.temperature + point.offset), dtype=np.float64)
-
-
-def _middle(sides: tuple[int, ...]) -> tuple[int]:
-    return (sorted(sides)[len(sides) // 2],)
 
 
 def _search_diameter(
@@ -287,9 +152,45 @@ def _expected_diameter(
     return None if estimate is None else estimate.diameter / unit_length(micrograph.pixel_size)
 
 
-def _learn_prior(
-    found: Sequence[Candidates], lengths: Sequence[float], point: OperatingPoint, config: PickConfig
-) -> SizePrior | None:
-    diameter = np.concatenate([c.diameter * length for c, length in zip(found, lengths, strict=True)])
-    score = np.concatenate([calibrated_score(c.logit, point) for c in found])
-    return estimate_prior(diameter, score, config.consistency)
+def _learn_prior(genuine: Sequence[Genuine], point: OperatingPoint, config: PickConfig) -> SizePrior | None:
+    """Learn the size of the data set's particles, a second one where there clearly is one.
+
+    A diameter given by the user is the first size; its spread is learnt all the same.
+    """
+    units = [unit_length(one.micrograph.pixel_size) for one in genuine]
+    diameter = np.concatenate([one.found.diameter * unit for one, unit in zip(genuine, units, strict=True)])
+    score = np.concatenate([calibrated_score(one.found.logit, point) for one in genuine])
+    prior = estimate_prior(diameter, score, config.consistency)
+    if config.diameter is not None and genuine[0].diameter_px is not None:
+        spread = config.consistency.narrowest if prior is None else prior.spread
+        prior = SizePrior(genuine[0].diameter_px * units[0], spread)
+    if prior is None or config.size_prior == "soft":
+        return prior
+    if config.size_prior == "auto":
+        return replace(prior, second=_find_second_size(genuine, units, prior, point, config))
+    window = config.consistency.window if config.size_prior == "hard" else ANY_SIZE
+    return replace(prior, window=window)
+
+
+def _find_second_size(
+    genuine: Sequence[Genuine],
+    units: Sequence[float],
+    prior: SizePrior,
+    point: OperatingPoint,
+    config: PickConfig,
+) -> float | None:
+    """Look for a second size among candidates of which none stands for another's particle."""
+    sizes, weights = [], []
+    for one, unit in zip(genuine, units, strict=True):
+        score = calibrated_score(one.found.logit, point)
+        kept = suppress_duplicates(one.found.x, one.found.y, score, 0.5 * prior.diameter / unit)
+        sizes.append(one.found.diameter[kept] * unit)
+        weights.append(score[kept] ** 2)
+    return find_second_mode(
+        np.concatenate(sizes), np.concatenate(weights), prior.diameter, config.consistency
+    )
+
+
+def _count_by_size(size: Floats, prior: SizePrior | None) -> tuple[int, int]:
+    second = 0 if prior is None else int(prior.is_second(size).sum())
+    return len(size) - second, second

@@ -16,6 +16,10 @@ from cryopick_cli.errors import ConfigError
 
 Floats = NDArray[np.float64]
 
+SIZE_PRIORS = ("auto", "soft", "hard", "off")
+ANY_SIZE = 99.0
+"""A window in log diameter that nothing is outside of."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConsistencyConfig:
@@ -31,12 +35,27 @@ class ConsistencyConfig:
     fewest: int = field(
         default=5, metadata={"help": "Confident candidates below which there is no size to go by."}
     )
+    window: float = field(
+        default=0.35, metadata={"help": "What a hard prior lets through, in log diameter each way."}
+    )
+    second_share: float = field(
+        default=0.3, metadata={"help": "Share of the first mode's height from which a second one counts."}
+    )
+    valley: float = field(
+        default=0.4,
+        metadata={"help": "Largest height between two modes, as a share of the lower one's."},
+    )
 
     def __post_init__(self) -> None:
         """Refuse priors without meaning."""
         if not 0 < self.narrowest <= self.widest:
             raise ConfigError(
                 f"narrowest, widest: found {self.narrowest} and {self.widest}, expected two rising numbers"
+            )
+        if not self.window > 0 or not 0 < self.valley < 1 or not 0 < self.second_share <= 1:
+            raise ConfigError(
+                f"window, valley, second_share: found {self.window}, {self.valley} and {self.second_share}, "
+                "expected a positive number and two shares"
             )
         if not self.bandwidth > 0 or self.fewest < 1:
             raise ConfigError(
@@ -51,11 +70,57 @@ class SizePrior:
 
     diameter: float
     spread: float
+    second: float | None = None
+    """A second size, where the data set clearly has two."""
+    window: float | None = None
+    """Where given, sizes within this of a mode count in full and others not at all."""
 
     def factor(self, diameter: Floats) -> Floats:
-        """Give the factor by which scores fade for their size: ``exp(-(ln d - ln d0)² / 2 spread²)``."""
-        deviation: Floats = np.log(diameter / self.diameter) / self.spread
-        return np.asarray(np.exp(-0.5 * deviation**2))
+        """Give the factor by which scores fade for their size: ``exp(-(ln d - ln d0)² / 2 spread²)``.
+
+        With two sizes the nearer one counts.
+        """
+        distance = np.abs(np.log(diameter / self.diameter))
+        if self.second is not None:
+            distance = np.minimum(distance, np.abs(np.log(diameter / self.second)))
+        if self.window is not None:
+            return np.asarray(distance <= self.window, dtype=np.float64)
+        return np.asarray(np.exp(-0.5 * (distance / self.spread) ** 2), dtype=np.float64)
+
+    def is_second(self, diameter: Floats) -> NDArray[np.bool_]:
+        """Tell which diameters are nearer to the second size than to the first."""
+        if self.second is None:
+            return np.zeros(diameter.shape, dtype=np.bool_)
+        border = np.sqrt(self.diameter * self.second)
+        return np.asarray((diameter > border) == (self.second > self.diameter))
+
+
+def find_second_mode(
+    diameter: Floats, weight: Floats, first: float, config: ConsistencyConfig
+) -> float | None:
+    """Find a second size: a clear peak of its own in the distribution, at least half an octave away.
+
+    Parameters
+    ----------
+    diameter, weight : (n,) float64
+        Of candidates of which none stands for another's particle.
+    first : float
+        The mode already known.
+    config : ConsistencyConfig
+        How high the second peak, and how low the valley between, must be.
+    """
+    log_size = np.log(diameter)
+    grid = np.arange(log_size.min() - 0.3, log_size.max() + 0.3, config.bandwidth / 4)
+    density = smooth_histogram(log_size, weight, grid, config.bandwidth)
+    at_first = int(np.abs(grid - np.log(first)).argmin())
+    peaks = np.flatnonzero((density[1:-1] >= density[:-2]) & (density[1:-1] > density[2:])) + 1
+    far = peaks[np.abs(grid[peaks] - grid[at_first]) >= 0.5 * np.log(2)]
+    if len(far) == 0:
+        return None
+    best = int(far[density[far].argmax()])
+    low = density[min(best, at_first) : max(best, at_first) + 1].min()
+    stands_out = density[best] >= config.second_share * density[at_first]
+    return float(np.exp(grid[best])) if stands_out and low <= config.valley * density[best] else None
 
 
 def find_mode(diameter: Floats, weight: Floats, bandwidth: float) -> tuple[float, float]:

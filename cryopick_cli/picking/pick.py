@@ -12,7 +12,9 @@ import pandas as pd
 from cryopick_cli.formats.coordinates import make_coordinates
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.weights import Model
-from cryopick_cli.picking.calibrate import Calibration, PickConfig, find_candidates, weigh
+from cryopick_cli.picking.calibrate import Calibration
+from cryopick_cli.picking.candidates import find_candidates, weigh
+from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.detect import Candidates
 
 

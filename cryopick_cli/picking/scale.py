@@ -45,6 +45,11 @@ class ScaleConfig:
                 "expected two positive numbers"
             )
 
+    @property
+    def middle_px(self) -> int:
+        """The middle one of the short sides, px."""
+        return sorted(self.short_sides_px)[len(self.short_sides_px) // 2]
+
 
 @dataclass(frozen=True)
 class ScaleEstimate:

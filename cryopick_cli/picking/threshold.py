@@ -1,23 +1,104 @@
 """Which score makes a candidate a pick, without labels and without the user.
 
 The scores of good particles differ from one data set to the next, with contrast and crowding, but the best
-cut stays near one share of what the confident picks of that data set score.
+cut stays near one share of what the confident picks of that data set score. Decoys, copies of the data set
+in which there is nothing to find, tell whether there are particles at all.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
+from cryopick_cli.errors import ConfigError
 from cryopick_cli.model.weights import OperatingPoint
 
+Floats = NDArray[np.float64]
 
-def choose_threshold(score: NDArray[np.float64], point: OperatingPoint) -> float:
+TARGETS = ("f1", "precision", "recall")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdConfig:
+    """How the automatic threshold is moved from the one that suits F1 best."""
+
+    precision_factor: float = field(
+        default=1.4, metadata={"help": "Factor on the threshold where few false picks are wanted."}
+    )
+    recall_factor: float = field(
+        default=0.6, metadata={"help": "Factor on the threshold where few particles may be missed."}
+    )
+    most_false: float = field(
+        default=0.5, metadata={"help": "Estimated share of false picks above which the threshold rises."}
+    )
+    decoy_micrographs: int = field(
+        default=4, metadata={"help": "Micrographs from which decoys are made, at most."}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse settings without meaning."""
+        if not min(self.precision_factor, self.recall_factor) > 0:
+            raise ConfigError("precision_factor, recall_factor: expected positive numbers")
+        if not 0 < self.most_false <= 1:
+            raise ConfigError(f"most_false: found {self.most_false}, expected a share up to 1")
+
+    def factor(self, target: str) -> float:
+        """Give the factor on the threshold for a target."""
+        return {"f1": 1.0, "precision": self.precision_factor, "recall": self.recall_factor}[target]
+
+
+class DecoyScores(NamedTuple):
+    """Scores of candidates in some micrographs, and of those in copies of them that hold no particle."""
+
+    genuine: Floats
+    inverted: Floats
+    """In the copies with the contrast inverted: blotches and rings look alike in either sign."""
+    randomised: Floats
+    """In the copies with phases drawn anew: noise of the same spectrum."""
+
+    def false_discovery_rate(self, threshold: float) -> float:
+        """Estimate the share of false picks: as many as the worse of the two copies gives, 1 at most."""
+        picks = int((self.genuine >= threshold).sum())
+        false = max(int((self.inverted >= threshold).sum()), int((self.randomised >= threshold).sum()))
+        return min(1.0, false / picks) if picks else 0.0
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What a threshold would give in the micrographs with decoys."""
+
+    threshold: float
+    picks: int
+    false_discovery_rate: float
+
+
+def threshold_curve(decoys: DecoyScores) -> tuple[CurvePoint, ...]:
+    """Give picks and their estimated share of false ones at thresholds from 0.05 to 0.95."""
+    return tuple(
+        CurvePoint(
+            round(float(threshold), 2),
+            int((decoys.genuine >= threshold).sum()),
+            round(decoys.false_discovery_rate(float(threshold)), 4),
+        )
+        for threshold in np.arange(1, 20) * 0.05
+    )
+
+
+def choose_threshold(
+    score: Floats,
+    point: OperatingPoint,
+    decoys: DecoyScores | None = None,
+    config: ThresholdConfig | None = None,
+    target: str = "f1",
+) -> float:
     """Give the threshold for a data set from the scores of a sample of its candidates.
 
     It is ``threshold_share`` of the typical confident score, the mean of the scores weighted by their
-    squares, ``sum(s³) / sum(s²)``; never below ``least_threshold``, so that without particles there are no
-    picks.
+    squares, ``sum(s³) / sum(s²)``; never below ``least_threshold``. Where decoys show that most of what
+    would be picked is false, it rises until they no longer do, if need be until nothing is picked.
 
     Parameters
     ----------
@@ -25,8 +106,22 @@ def choose_threshold(score: NDArray[np.float64], point: OperatingPoint) -> float
         Scores of all candidates after size prior and suppression of duplicates, 0 to 1.
     point : OperatingPoint
         Share and lower limit, as fitted for the weights on development data.
+    decoys : DecoyScores, optional
+    config : ThresholdConfig, optional
+    target : {"f1", "precision", "recall"}
     """
+    config = config or ThresholdConfig()
     if len(score) == 0:
         return point.least_threshold
     typical = float((score**3).sum() / (score**2).sum())
-    return max(point.least_threshold, point.threshold_share * typical)
+    threshold = max(point.least_threshold, config.factor(target) * point.threshold_share * typical)
+    return threshold if decoys is None else _raise_above(decoys, min(threshold, 1.0), config.most_false)
+
+
+def _raise_above(decoys: DecoyScores, threshold: float, most_false: float) -> float:
+    """Raise a threshold through the scores of the decoys until few enough picks are false."""
+    steps = np.unique(np.concatenate([decoys.inverted, decoys.randomised]))
+    for step in [threshold, *(np.nextafter(steps[steps >= threshold], 1.0))]:
+        if decoys.false_discovery_rate(float(step)) <= most_false:
+            return float(step)
+    return 1.0

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from cryopick_cli.imaging.normalise import NormaliseConfig, background, normalise, robust_statistics
+from cryopick_cli.imaging.phases import randomise_phases
 from cryopick_cli.training.config import AugmentConfig
 
 Array = NDArray[np.float32]
@@ -66,14 +67,6 @@ def make_decoy(crop: Array, config: AugmentConfig, rng: Generator) -> Array | No
     if kind < config.phase_noise:
         return randomise_phases(crop, rng)
     return -crop if kind < config.phase_noise + config.wrong_contrast else None
-
-
-def randomise_phases(crop: Array, rng: Generator) -> Array:
-    """Draw the phases of a crop's Fourier transform anew and keep the amplitudes."""
-    noise = fft.rfft2(rng.standard_normal(crop.shape, dtype=np.float32))
-    amplitude = np.abs(fft.rfft2(crop - crop.mean()))
-    phase = noise / np.maximum(np.abs(noise), 1e-12)
-    return np.asarray(fft.irfft2(amplitude * phase, s=crop.shape), dtype=np.float32)
 
 
 def draw_normalisation(

@@ -13,7 +13,8 @@ from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.device import DeviceChoice
 from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.model.weights import Model, ModelCard, OperatingPoint
-from cryopick_cli.picking.calibrate import PickConfig, calibrate
+from cryopick_cli.picking.calibrate import calibrate
+from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.pick import pick_micrograph
 from cryopick_cli.training.config import SourceConfig, ValidationConfig
 from cryopick_cli.training.dataset import LabelledMicrograph, find_labelled

@@ -17,7 +17,8 @@ from cryopick_cli.formats.micrograph import Micrograph, write_micrograph
 from cryopick_cli.model.weights import Model
 from cryopick_cli.picking import batch as batch_module
 from cryopick_cli.picking.batch import Batch, group_by_kind, kind_of, read_source
-from cryopick_cli.picking.calibrate import Calibration, PickConfig
+from cryopick_cli.picking.calibrate import Calibration
+from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.units import Length
 

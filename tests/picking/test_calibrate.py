@@ -16,16 +16,9 @@ from cryopick_cli.errors import ConfigError
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.network import Output
 from cryopick_cli.model.weights import Model, OperatingPoint
-from cryopick_cli.picking.calibrate import (
-    Calibration,
-    PickConfig,
-    calibrate,
-    calibrated_score,
-    choose_sample,
-    find_candidates,
-    unit_length,
-    weigh,
-)
+from cryopick_cli.picking.calibrate import Calibration, calibrate, choose_sample
+from cryopick_cli.picking.candidates import calibrated_score, find_candidates, unit_length, weigh
+from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates
 from cryopick_cli.settings import from_mapping, to_mapping

@@ -13,7 +13,8 @@ import pytest
 from cryopick_cli.formats.coordinates import COLUMNS
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.weights import Model
-from cryopick_cli.picking.calibrate import Calibration, PickConfig, calibrate
+from cryopick_cli.picking.calibrate import Calibration, calibrate
+from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates
 from cryopick_cli.picking.pick import pick_micrograph

@@ -17,7 +17,8 @@ from scipy.spatial import cKDTree
 from cryopick_cli.formats.micrograph import read_micrograph
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model, read_card
-from cryopick_cli.picking.calibrate import PickConfig, calibrate, is_light
+from cryopick_cli.picking.calibrate import calibrate, is_light
+from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.pick import pick_micrograph
 
 REPOSITORY = Path(__file__).parents[2]

@@ -20,7 +20,6 @@ from cryopick_cli.training.augment import (
     draw_normalisation,
     even_local_contrast,
     make_decoy,
-    randomise_phases,
     squash,
     to_eight_bits,
 )
@@ -160,15 +159,6 @@ def test_background_is_never_narrower_than_a_particle(diameter: float, rng: np.r
     assert sigmas.min() >= max(256 / 14.001, 0.6 * diameter)
     assert sigmas.max() <= max(0.45001 * 256, 0.6 * diameter)
     assert {one.clip for one in drawn} == {CLIP}
-
-
-def test_phase_noise_keeps_the_spectrum_and_loses_the_discs(crop: Array, rng: np.random.Generator) -> None:
-    noise = randomise_phases(crop, rng)
-    assert noise.shape == crop.shape
-    assert noise.dtype == np.float32
-    amplitude = np.abs(np.fft.rfft2(crop - crop.mean()))
-    np.testing.assert_allclose(np.abs(np.fft.rfft2(noise))[1:64, 1:64], amplitude[1:64, 1:64], rtol=1e-2)
-    assert abs(np.corrcoef(noise.ravel(), crop.ravel())[0, 1]) < 0.2
 
 
 def test_decoys_come_as_often_as_asked(crop: Array) -> None:

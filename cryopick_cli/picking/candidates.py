@@ -1,0 +1,85 @@
+"""Candidates of a micrograph at the scale that suits its particles; what size and neighbours make of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from cryopick_cli.model.weights import Model, OperatingPoint
+from cryopick_cli.picking.config import PickConfig
+from cryopick_cli.picking.consistency import SizePrior
+from cryopick_cli.picking.detect import Candidates, detect
+from cryopick_cli.picking.duplicates import suppress_duplicates
+from cryopick_cli.picking.view import prepare_view
+from cryopick_cli.units import Length
+
+Floats = NDArray[np.float64]
+
+
+def unit_length(pixel_size: float | None) -> float:
+    """Give the length of a pixel in the unit that diameters are compared in: Å where known, else 1 px."""
+    return 1.0 if pixel_size is None else pixel_size
+
+
+def find_candidates(
+    model: Model,
+    array: NDArray[np.float32],
+    diameter_px: float | None,
+    config: PickConfig,
+    *,
+    light: bool = False,
+) -> Candidates:
+    """Run the network at the scale that suits the particle; give candidates in the micrograph's pixels.
+
+    Without a diameter the whole view has the middle one of the searched short sides.
+    """
+    working = model.card.operating_point.working_diameter_px
+    factor = working_factor(model, array.shape, diameter_px, config)
+    view = prepare_view(array, factor, working, model.card.network.normalise, light=light)
+    return view.to_micrograph(detect(model, view.array, config.detection))
+
+
+def working_factor(
+    model: Model, shape: tuple[int, ...], diameter_px: float | None, config: PickConfig
+) -> float:
+    """Give how many pixels of a micrograph become one working pixel, along each side."""
+    if diameter_px is None:
+        factor = min(shape) / config.scale.middle_px
+    else:
+        factor = diameter_px / model.card.operating_point.working_diameter_px
+    return max(factor, 1 / config.scale.largest_enlargement)
+
+
+def weigh(
+    found: Candidates,
+    pixel_size: float | None,
+    prior: SizePrior | None,
+    point: OperatingPoint,
+    config: PickConfig,
+) -> tuple[Candidates, Floats]:
+    """Score candidates by network and size, and leave one a particle.
+
+    Returns
+    -------
+    candidates : Candidates
+        Those above the floor, without duplicates, by falling score.
+    score : (n,) float64
+        Probability times the size prior's factor.
+    """
+    score = calibrated_score(found.logit, point)
+    distance = 0.5 * float(np.median(found.diameter)) if len(found.x) else 0.0
+    if prior is not None:
+        score = score * prior.factor(found.diameter * unit_length(pixel_size))
+        distance = 0.5 * prior.diameter / unit_length(pixel_size)
+    if config.min_distance is not None:
+        distance = Length(config.min_distance, "A").in_px(pixel_size)
+    above = np.flatnonzero(score >= config.detection.floor)
+    found, score = found.select(above), score[above]
+    kept = suppress_duplicates(found.x, found.y, score, distance)
+    return found.select(kept), score[kept]
+
+
+def calibrated_score(logit: Floats, point: OperatingPoint) -> Floats:
+    """Turn the network's logits into probabilities with the temperature and offset of its card."""
+    return np.asarray(expit(logit / point.temperature + point.offset), dtype=np.float64)

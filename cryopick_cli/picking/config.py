@@ -1,0 +1,111 @@
+"""All settings between micrograph and picks. The command line's options are made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cryopick_cli.errors import ConfigError
+from cryopick_cli.picking.consistency import SIZE_PRIORS, ConsistencyConfig
+from cryopick_cli.picking.detect import DetectConfig
+from cryopick_cli.picking.scale import ScaleConfig
+from cryopick_cli.picking.threshold import TARGETS, ThresholdConfig
+from cryopick_cli.units import Length
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickConfig:
+    """All decisions between micrograph and picks."""
+
+    diameter: Length | None = field(
+        default=None,
+        metadata={
+            "help": "Particle diameter with its unit. auto finds it.",
+            "metavar": "auto|120A|90px",
+            "auto": True,
+        },
+    )
+    threshold: float | None = field(
+        default=None,
+        metadata={
+            "option": ("-t", "--threshold"),
+            "help": "Score from which a candidate is accepted. auto finds it.",
+            "metavar": "auto|0..1",
+            "auto": True,
+        },
+    )
+    min_distance: float | None = field(
+        default=None,
+        metadata={
+            "help": "Smallest distance between picks in Å. Default: half the diameter.",
+            "metavar": "Å",
+        },
+    )
+    contrast: str = field(
+        default="auto",
+        metadata={
+            "help": "Whether particles are darker or lighter than the ice. auto finds it.",
+            "choices": ("auto", "dark", "light"),
+        },
+    )
+    size_prior: str = field(
+        default="auto",
+        metadata={
+            "help": "How sizes unlike the data set's count: they fade (soft), go (hard) or stay (off). auto is "
+            "soft, and keeps two sizes where there clearly are two.",
+            "choices": SIZE_PRIORS,
+        },
+    )
+    target: str = field(
+        default="f1",
+        metadata={
+            "help": "What the automatic threshold aims at: the balance of both, few false picks, or few "
+            "missed particles.",
+            "choices": TARGETS,
+        },
+    )
+    calibration_micrographs: int = field(
+        default=16,
+        metadata={
+            "help": "Micrographs from which diameter and threshold are learnt, at most.",
+            "metavar": "N",
+        },
+    )
+    seed: int = field(default=0, metadata={"help": "Seed of the choice of these micrographs."})
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    detection: DetectConfig = field(default_factory=DetectConfig)
+    consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
+    thresholding: ThresholdConfig = field(default_factory=ThresholdConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse settings without meaning."""
+        if self.min_distance is not None and not self.min_distance >= 0:
+            raise ConfigError(f"--min-distance: found {self.min_distance}, expected 0 or more Å")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ConfigError(f"--threshold: found {self.threshold}, expected auto or a number from 0 to 1")
+        if self.contrast not in ("auto", "dark", "light"):
+            raise ConfigError(f"--contrast: found {self.contrast!r}, expected auto, dark or light")
+        for name, choices in (("size_prior", SIZE_PRIORS), ("target", TARGETS)):
+            if getattr(self, name) not in choices:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')}: found {getattr(self, name)!r}, expected one of {choices}"
+                )
+        if self.calibration_micrographs < 1:
+            raise ConfigError(
+                f"--calibration-micrographs: found {self.calibration_micrographs}, expected 1 or more"
+            )
+
+    def check_unit(self, pixel_size: float | None) -> None:
+        """Refuse lengths given in Å for a micrograph of unknown pixel size.
+
+        Raises
+        ------
+        ConfigError
+            If the diameter or the smallest distance is in Å and the pixel size is unknown.
+        """
+        in_angstrom = self.min_distance is not None or (
+            self.diameter is not None and self.diameter.unit == "A"
+        )
+        if pixel_size is None and in_angstrom:
+            raise ConfigError(
+                "unknown pixel size, expected one, as --diameter or --min-distance is in Å; give --pixel-size"
+            )

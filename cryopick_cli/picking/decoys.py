@@ -1,0 +1,60 @@
+"""Copies of a few micrographs in which there is no particle, and what the network makes of them.
+
+One copy has its contrast inverted, the other its phases drawn anew. What is found in them at a threshold is
+about as much as is found wrongly in the micrographs themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cryopick_cli.formats.micrograph import Micrograph
+from cryopick_cli.imaging.normalise import fill_non_finite
+from cryopick_cli.imaging.phases import randomise_phases
+from cryopick_cli.imaging.resample import resample, working_shape
+from cryopick_cli.model.weights import Model
+from cryopick_cli.picking.candidates import find_candidates, weigh, working_factor
+from cryopick_cli.picking.config import PickConfig
+from cryopick_cli.picking.consistency import SizePrior
+from cryopick_cli.picking.detect import Candidates
+from cryopick_cli.picking.threshold import DecoyScores, Floats
+
+
+@dataclass(frozen=True)
+class Genuine:
+    """A micrograph of the sample: its name, the diameter expected in it (px), and its candidates."""
+
+    name: str
+    micrograph: Micrograph
+    diameter_px: float | None
+    found: Candidates
+
+
+def score_decoys(
+    model: Model, genuine: Sequence[Genuine], prior: SizePrior | None, config: PickConfig, *, light: bool
+) -> DecoyScores:
+    """Score the candidates of a few micrographs and of their decoys alike."""
+    scores: tuple[list[Floats], ...] = ([], [], [])
+    for one in genuine[: config.thresholding.decoy_micrographs]:
+        inverted = find_candidates(model, one.micrograph.array, one.diameter_px, config, light=not light)
+        for kind, found in enumerate((one.found, inverted, _find_in_noise(model, one, config))):
+            weighed = weigh(found, one.micrograph.pixel_size, prior, model.card.operating_point, config)
+            scores[kind].append(weighed[1])
+    return DecoyScores(*(np.concatenate(kind) if kind else np.zeros(0) for kind in scores))
+
+
+def _find_in_noise(model: Model, one: Genuine, config: PickConfig) -> Candidates:
+    """Find candidates in noise made from a micrograph, in the micrograph's pixels."""
+    array = fill_non_finite(one.micrograph.array)
+    factor = working_factor(model, array.shape, one.diameter_px, config)
+    shape = working_shape((array.shape[0], array.shape[1]), max(1.0, factor))
+    digest = hashlib.sha256(f"{config.seed}:{one.name}".encode()).digest()
+    noise = randomise_phases(resample(array, shape), np.random.default_rng(list(digest[:8])))
+    scale = array.shape[1] / shape[1]
+    diameter = None if one.diameter_px is None else one.diameter_px / scale
+    found = find_candidates(model, noise, diameter, config)
+    return found._replace(x=found.x * scale, y=found.y * scale, diameter=found.diameter * scale)
