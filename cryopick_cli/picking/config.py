@@ -50,7 +50,7 @@ class PickConfig:
     size_prior: str = field(
         default="auto",
         metadata={
-            "help": "How sizes unlike the data set's count: they fade (soft), go (hard) or stay (off). auto is "
+            "help": "How sizes unlike the data set's count: they fade (soft), go (hard), stay (off). auto is "
             "soft, and keeps two sizes where there clearly are two.",
             "choices": SIZE_PRIORS,
         },
