@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import cryopick_cli
-from cryopick_cli.cli import train as command
+from cryopick_cli.cli import training_run as command
 from cryopick_cli.cli.main import cli
 from cryopick_cli.formats.micrograph import write_micrograph
 from cryopick_cli.model.config import NetworkConfig
@@ -206,11 +206,13 @@ def test_what_a_recipe_gets_wrong_is_told_with_its_place(old: str, new: str, com
 
 
 @pytest.mark.usefixtures("project")
-def test_unknown_weights_and_devices_give_status_one() -> None:
+def test_unknown_weights_give_status_one_and_unknown_devices_status_two() -> None:
     own = ("--in", "data/mics", "--coordinates", "data/coords")
-    assert "--weights nowhere: found no folder" in run(*own, "--init", "nowhere").stderr
-    result = run(*own, "--device", "gpu")
+    result = run(*own, "--init", "nowhere")
     assert result.exit_code == 1
+    assert "--weights nowhere: found no folder" in result.stderr
+    result = run(*own, "--device", "gpu")
+    assert result.exit_code == 2
     assert "found 'gpu', expected auto, cpu" in result.stderr
 
 
