@@ -23,6 +23,7 @@ from cryopick_cli.formats.coordinates import (
     check_coordinates,
     concat_coordinates,
 )
+from cryopick_cli.formats.cryosparc_group import SUFFIX as GROUP_SUFFIX
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.registry import FORMATS, find_format, write_coordinates
 from cryopick_cli.formats.star import write_coordinate_list
@@ -247,6 +248,7 @@ class RunFolder:
         for name in formats:
             if FORMATS[name].one_file and name not in self.config.formats:
                 self._joint_file(name).unlink(missing_ok=True)
+                self._joint_file(name).with_suffix(GROUP_SUFFIX).unlink(missing_ok=True)
         if _STAR in formats and _STAR not in self.config.formats:
             (self.folder / LIST_FILE).unlink(missing_ok=True)
         shutil.rmtree(self._parts, ignore_errors=True)

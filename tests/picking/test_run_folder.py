@@ -350,7 +350,7 @@ def test_overwriting_removes_what_was_picked_of_micrographs_no_longer_given() ->
 
 @pytest.mark.usefixtures("here")
 def test_overwriting_removes_formats_that_are_no_longer_asked_for() -> None:
-    earlier_run("star,box,cbox,topaz", "m")
+    earlier_run("star,box,cbox,topaz,cs", "m")
     box = OutputConfig(format="box")
     folder = RunFolder(Path("out"), box)
     folder.prepare([make_source("m")], overwrite=True, resume=False)
