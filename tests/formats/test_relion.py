@@ -146,7 +146,7 @@ def average_extracted(table: pd.DataFrame) -> NDArray[np.float32]:
 
 
 def test_the_average_of_a_simulated_particle_is_its_projection(
-    project_with_views: pd.DataFrame, rng: np.random.Generator
+    project_with_views: pd.DataFrame,
 ) -> None:
     """Right way up and in the middle: what is mirrored or shifted does not look like it."""
     view, right = simulated_view(), project_with_views
