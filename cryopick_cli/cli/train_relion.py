@@ -19,7 +19,7 @@ from cryopick_cli.cli.console import Console
 from cryopick_cli.cli.external_job import ExternalJob, in_job, threads_and_control, warn_of_unused_labels
 from cryopick_cli.cli.main import EXIT_INTERRUPTED
 from cryopick_cli.cli.record import RunRecord
-from cryopick_cli.cli.training_run import FINE_TUNING, RANDOM_START, TrainingRun, load_initial
+from cryopick_cli.cli.training_run import FINE_TUNING, INITIAL, RANDOM_START, TrainingRun, load_initial
 from cryopick_cli.errors import InputError, OutputError
 from cryopick_cli.formats.relion_job import TRAINING_NODES, Outcome, RelionJob
 from cryopick_cli.formats.star import read_star
@@ -109,8 +109,8 @@ def train_relion(
     initial = load_initial(init, chosen)
     source = SourceConfig(
         name="particles",
-        micrographs=particles.absolute(),
-        coordinates=particles.absolute(),
+        micrographs=particles,
+        coordinates=particles,
         diameter=f"{diameter.value:g}{diameter.unit}",
         pixel_size=pixel_size,
     )
@@ -159,10 +159,11 @@ def _prepare(run: TrainingRun, job: RelionJob, *, overwrite: bool) -> None:
     if not path.exists():
         return
     try:
-        earlier = json.loads(path.read_text(encoding="utf-8"))["config"]
+        record = json.loads(path.read_text(encoding="utf-8"))
+        earlier = {**record["config"], INITIAL: record[INITIAL]}
     except (ValueError, KeyError, TypeError) as error:
         raise OutputError(f"{path}: not a run record ({error}); the label overwrite starts anew") from error
-    now = json.loads(json.dumps(run.record.config, default=str))
+    now = json.loads(json.dumps({**run.record.config, **run.record.results}, default=str))
     changed = [key for key in now if key not in _FREE and earlier.get(key) != now[key]]
     if changed:
         raise OutputError(

@@ -22,6 +22,7 @@ from cryopick_cli.training.loop import Progress
 from cryopick_cli.training.train import train as train_model
 
 RANDOM_START = "none"
+INITIAL = "initial_weights"
 # Fine-tuning starts from good weights: few steps, small ones.
 FINE_TUNING = OptimiserConfig(steps=600, learning_rate=2e-4, warm_up=50)
 
@@ -56,6 +57,7 @@ class TrainingRun:
     def __post_init__(self) -> None:
         """Put the settings into the record."""
         self.record.config = to_mapping(self.config)
+        self.record.results = {INITIAL: self._initial_weights()}
         self.record.device = {"device": str(self.device.device), "reason": self.device.reason}
 
     def check(self) -> None:
@@ -79,7 +81,7 @@ class TrainingRun:
 
             def report(progress: Progress) -> None:
                 self.losses.append((progress.step, progress.loss))
-                advance(f"loss {progress.loss:.3f}")
+                advance(f"step {progress.step}, loss {progress.loss:.3f}")
 
             card = train_model(
                 self.config,
@@ -97,15 +99,16 @@ class TrainingRun:
         self.record.write(record_path)
 
     def _about(self) -> dict[str, Any]:
-        initial = self.initial
         return {
             "command": "cryopick " + " ".join(self.record.argv),
             "version": cryopick_cli.__version__,
             "device": str(self.device.device),
-            "initial_weights": None
-            if initial is None
-            else {"name": initial.card.name, "sha256": initial.card.sha256},
+            INITIAL: self._initial_weights(),
         }
+
+    def _initial_weights(self) -> dict[str, str] | None:
+        card = None if self.initial is None else self.initial.card
+        return None if card is None else {"name": card.name, "sha256": card.sha256}
 
 
 def load_initial(name: str, device: DeviceChoice) -> Model | None:

@@ -123,7 +123,7 @@ def test_a_job_leaves_weights_and_what_relion_wants(run: Callable[..., Result]) 
     assert record["command"] == "train --relion"
     assert record["weights"] == {"name": "job021", "sha256": card.sha256}
     (source,) = record["config"]["sources"]
-    assert Path(source["coordinates"]) == STAR.absolute()
+    assert Path(source["coordinates"]) == STAR
     assert source["diameter"] == "24A"
     nodes = starfile.read(JOB / "RELION_OUTPUT_NODES.star", always_dict=True)["output_nodes"]
     assert [tuple(row) for row in nodes.itertuples(index=False)] == [
@@ -208,6 +208,9 @@ def test_a_finished_job_run_again_does_nothing_and_other_settings_are_refused(
     assert other.exit_code == 1
     assert "made with other settings (sources)" in other.stderr
     assert marks() == [FAILURE]
+    other = run("--steps", "1", "--init", "none")
+    assert other.exit_code == 1
+    assert "initial_weights" in other.stderr
     assert run("--steps", "1", "--overwrite", "Yes", diameter="26A").exit_code == 0
     assert marks() == [SUCCESS]
     assert run("--steps", "2", diameter="26A").exit_code == 0
