@@ -55,8 +55,8 @@ class _TrainCommand(options.SectionCommand):
     "micrographs",
     section=options.FILES,
     type=_EXISTING,
-    metavar="DIR|STAR",
-    help="Your own micrographs: a folder, or a RELION STAR file that names them.",
+    metavar="DIR|STAR|CS",
+    help="Your own micrographs: a folder, or a file of RELION or cryoSPARC that names them.",
 )
 @options.option(
     "--coordinates",
@@ -64,7 +64,7 @@ class _TrainCommand(options.SectionCommand):
     type=_EXISTING,
     metavar="DIR|FILE",
     help="A folder with a coordinate file (STAR, BOX, CBOX, CSV) for each of them, of the same stem, or one "
-    "file that names them, such as RELION's particles or autopick.star.",
+    "file that names them, such as RELION's particles or autopick.star, or cryoSPARC's particles.",
 )
 @options.option(
     "--diameter",

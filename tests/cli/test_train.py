@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import cryopick_cli
 from cryopick_cli.cli import training_run as command
 from cryopick_cli.cli.main import cli
-from cryopick_cli.formats.coordinates import concat_coordinates
+from cryopick_cli.formats.coordinates import MicrographInfo, WriteOptions, concat_coordinates
 from cryopick_cli.formats.micrograph import write_micrograph
 from cryopick_cli.formats.registry import write_coordinates
 from cryopick_cli.formats.transform import TransformConfig, transform_coordinates
@@ -286,3 +286,29 @@ def test_one_file_may_hold_the_coordinates_of_all_micrographs(
     assert result.exit_code == 0, result.output
     assert "the coordinates fit as they are (120 coordinates on 3 micrographs" in result.stderr
     assert asked[0]["config"].sources[0].coordinates == Path(f"all{suffix}").resolve()
+
+
+@pytest.mark.parametrize("flip_y", [False, True])
+def test_cryosparcs_exposures_and_particles_are_trained_on_the_right_way_up(
+    own: list[str], asked: list[dict[str, Any]], planted: Planted, flip_y: bool
+) -> None:
+    names = [f"own/{stem}.mrc" for stem in planted]
+    exposures = np.zeros(
+        3, dtype=[("uid", "<u8"), ("micrograph_blob/path", "S16"), ("micrograph_blob/psize_A", "<f4")]
+    )
+    exposures["uid"], exposures["micrograph_blob/path"] = [1, 2, 3], names
+    exposures["micrograph_blob/psize_A"] = 1.5
+    with Path("exposures.cs").open("wb") as file:
+        np.save(file, exposures)
+    infos = {
+        name: MicrographInfo(shape=array.shape, uid=uid)
+        for uid, (name, (_, array)) in enumerate(zip(names, planted.values(), strict=True), start=1)
+    }
+    tables = {name: table for name, (table, _) in zip(names, planted.values(), strict=True)}
+    options = WriteOptions(micrographs=infos, cs_flip_y=flip_y)
+    write_coordinates("selected.cs", concat_coordinates(tables), "cs", options)
+    for coordinates in ("selected.cs", "selected.csg"):
+        result = run("--in", "exposures.cs", "--coordinates", coordinates, "--diameter", "24A")
+        assert result.exit_code == flip_y, result.output
+        assert ("y flipped" in result.stderr) == flip_y
+    assert len(asked) == (0 if flip_y else 2)
