@@ -7,17 +7,22 @@
 #   relion_external.sh CtfFind/job003/micrographs_ctf.star diameter 120A threshold 0.3
 #
 # JOB=External/job005/ goes on with a job that is there, with its own settings, and picks what is new.
+# Training on particles that 2D classification kept is such a job too:
+#
+#   EXECUTABLE='cryopick train --relion' INPUT=in_part \
+#       relion_external.sh Select/job020/particles.star diameter 120A
 set -euo pipefail
 
 pipeline=default_pipeline.star
 [ -f "$pipeline" ] || { echo "no $pipeline here; run this in the root of a RELION project" >&2; exit 2; }
 
 if [ -z "${JOB:-}" ]; then
-    micrographs=${1:?give a micrographs STAR file}
+    input=${1:?give a STAR file of micrographs, or of particles for training}
     shift
     type=relion.external
     grep -q _rlnPipeLineNodeTypeLabel "$pipeline" || type=External
-    options="fn_exe == cryopick relion;in_mic == $micrographs;nr_threads == ${THREADS:-4};do_queue == No"
+    options="fn_exe == ${EXECUTABLE:-cryopick relion};${INPUT:-in_mic} == $input"
+    options+=";nr_threads == ${THREADS:-4};do_queue == No"
     for ((number = 1; $# >= 2; number++)); do
         options+=";param${number}_label == $1;param${number}_value == $2"
         shift 2

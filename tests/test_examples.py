@@ -17,7 +17,7 @@ from cryopick_cli.model.weights import OperatingPoint, save_model
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SHAPE = (120, 160)
 UIDS = [9000000000000000001, 9000000000000000002]
-# Some of the fields that cryoSPARC asks of the two slots; cryopick does not fill the last.
+# Some of the fields that cryoSPARC asks of the two slots; cryopick knows nothing of the last.
 SLOTS = [
     ("location/micrograph_uid", "<u8"),
     ("location/exp_group_id", "<u4"),
@@ -81,5 +81,7 @@ def test_the_cryosparc_job_saves_picks_linked_to_its_exposures(tmp_path: Path) -
     assert set(picks["location/micrograph_uid"].tolist()) <= set(UIDS)
     assert set(picks["location/exp_group_id"].tolist()) == {3}
     assert len(set(picks["uid"].tolist())) == len(picks)
-    assert ((picks["location/center_x_frac"] > 0) & (picks["location/center_x_frac"] < 1)).all()
+    # A micrograph spans -0.5 to n - 0.5 px.
+    columns = np.asarray(picks["location/center_x_frac"]) * SHAPE[1]
+    assert ((columns > -0.501) & (columns < SHAPE[1] - 0.499)).all()
     assert (picks["pick_stats/ncc_score"] != 0).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from cryopick_cli.cli.console import Console
 from cryopick_cli.errors import InputError
 from cryopick_cli.evaluation import EvaluationConfig, EvaluationResult, Metrics, evaluate_picks
 from cryopick_cli.evaluation.folders import add_ignored, choose_micrographs, pair_by_name, read_tables
+from cryopick_cli.evaluation.orientation_reference import refuse_other_frame
 from cryopick_cli.formats.atomic import write_text
 from cryopick_cli.formats.inputs import find_micrographs
 from cryopick_cli.units import Length
+
+logger = logging.getLogger(__name__)
 
 EXISTING = click.Path(exists=True, path_type=Path)
 STDOUT = Path("-")
@@ -91,6 +95,7 @@ HEADERS = (
     help="Pixel size of the micrographs in Å, for a --diameter in Å.",
 )
 @options.options_from(EvaluationConfig, section="Matching", leave_out=("diameter_px",))
+@options.no_check
 @options.console
 def evaluate(
     *,
@@ -104,6 +109,7 @@ def evaluate(
     diameter: Length | None,
     pixel_size: float | None,
     config: EvaluationConfig,
+    no_check: bool,
     console: Console,
 ) -> None:
     """Judge picks against reference coordinates.
@@ -113,7 +119,9 @@ def evaluate(
     F1 speak of the picks accepted in the run; AP (average precision) and the best F1 of all candidates,
     ranked by score. The diameter is that of the picks over that of the reference, as a median.
 
-    A micrograph of the reference without picks counts as missed.
+    A micrograph of the reference without picks counts as missed. Picks that surely lie in another frame than
+    the reference (y flipped, x and y exchanged, scaled, shifted by half a box) are not judged; --no-check
+    judges them all the same.
     """
     if diameter is not None:
         config = replace(config, diameter_px=diameter.in_px(pixel_size))
@@ -133,6 +141,12 @@ def evaluate(
         console.say(f"{len(found) - len(paired)} micrographs have picks but no reference: not judged.")
     if len(judged) > len(paired):
         console.say(f"{len(judged) - len(paired)} micrographs have a reference but no picks: all missed.")
+    if not no_check:
+        checked = refuse_other_frame(
+            paired, judged, (str(picks), str(reference)), diameter_px=config.diameter_px
+        )
+        if checked is not None:
+            logger.debug("check: %s", checked.message())
     _report(evaluate_picks(paired, judged, config), console, json_path, overwrite=overwrite)
 
 

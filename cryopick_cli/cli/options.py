@@ -6,6 +6,7 @@ them.
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
@@ -100,12 +101,23 @@ weights = option(
     help="Weights by name, or the folder of your own. Default: the ones that come with cryopick.",
 )
 
+_DEVICE = re.compile(r"^(auto|cpu|cuda(:\d+)?|mps)$")
+
+
+def _check_device(ctx: click.Context, parameter: click.Parameter, name: str) -> str:
+    """Refuse a word that names no device; whether the device is there is seen when it is chosen."""
+    if _DEVICE.match(name) is None:
+        raise click.BadParameter(f"found {name!r}, expected auto, cpu, cuda, cuda:N or mps", ctx, parameter)
+    return name
+
+
 device = option(
     "-d",
     "--device",
     section=RUNNING,
     default="auto",
     show_default=True,
+    callback=_check_device,
     metavar="auto|cpu|cuda|cuda:N|mps",
     help="Where the network runs. What is asked for by name must be there; auto says what it chose and why.",
 )
@@ -121,6 +133,14 @@ seed = option(
 )
 
 overwrite = option("--overwrite", section=FILES, is_flag=True, help="Replace results that are there already.")
+
+
+no_check = option(
+    "--no-check",
+    section=RUNNING,
+    is_flag=True,
+    help="Do not check first whether the coordinates fit.",
+)
 
 
 def overwrite_or_resume(function: Function) -> Function:

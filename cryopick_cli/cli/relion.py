@@ -5,20 +5,16 @@ What the job and RELION tell each other by files is in :mod:`cryopick_cli.format
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
-from pathlib import Path
-from typing import Any
 
 import click
 import torch
 
-from cryopick_cli.cli import options
+from cryopick_cli.cli import external_job, options
 from cryopick_cli.cli.console import Console
+from cryopick_cli.cli.external_job import ExternalJob, in_job, threads_and_control, warn_of_unused_labels
 from cryopick_cli.cli.main import EXIT_INTERRUPTED
 from cryopick_cli.cli.record import RunRecord
-from cryopick_cli.cli.relion_labels import sort_labels
 from cryopick_cli.cli.run import PickingRun
 from cryopick_cli.formats.inputs import find_micrographs
 from cryopick_cli.formats.relion_job import PICKING_NODES, Outcome, RelionJob
@@ -30,67 +26,21 @@ from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
 from cryopick_cli.report.logfile import write_logfile
 
-JOB = "RELION job"
-UNUSED = "cryopick.relion.unused"
-_FOLDER = "--o"
 _NESTED = ("scale", "detection", "consistency")
 
 
-class ExternalJob(options.SectionCommand):
-    """A command that takes the arguments of RELION's External job, and whose refusals RELION hears of."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep what an option knows; wrong usage leaves the failure mark, or RELION would wait for ever."""
-        known, ctx.meta[UNUSED] = sort_labels(args, self.get_params(ctx))
-        try:
-            return super().parse_args(ctx, list(known))  # click uses the list up
-        except click.UsageError:
-            if _FOLDER in known:
-                with RelionJob(Path(known[known.index(_FOLDER) + 1])).running():
-                    raise
-            raise
-
-
-def _in_job(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Hand the command its RELION job, and mark in the job's folder how the command ended."""
-
-    @wraps(function)
-    def command(*arguments: Any, out: Path, **options: Any) -> Any:
-        job = RelionJob(out)
-        with job.running():
-            return function(*arguments, job=job, **options)
-
-    return command
-
-
 @click.command(cls=ExternalJob)
-@_in_job
-@options.option(
-    _FOLDER,
-    "out",
-    section=JOB,
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="External/jobNNN/",
-    help="The job's folder; everything is written there.",
-)
+@in_job
+@external_job.folder
 @options.option(
     "--in_mics",
     "micrographs",
-    section=JOB,
+    section=external_job.JOB,
     required=True,
     metavar="STAR",
     help="Micrographs STAR file, such as CtfFind/job003/micrographs_ctf.star.",
 )
-@options.option(
-    "--j",
-    "threads",
-    section=JOB,
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads of the CPU. Default: as many as torch sees fit.",
-)
-@options.option("--pipeline_control", section=JOB, metavar="DIR", expose_value=False, help="Not needed.")
+@threads_and_control
 @options.pixel_size
 @options.options_from(PickConfig, name="config", section=options.PARTICLE, leave_out=_NESTED)
 @options.options_from(OutputConfig, name="files", section=options.FILES)
@@ -131,8 +81,7 @@ def relion(
     picked; micrographs that failed are named in run.err and summary.csv, and the next run tries them again.
     """
     record = RunRecord.start()
-    for unused in click.get_current_context().meta[UNUSED]:
-        console.warn(unused)
+    warn_of_unused_labels(console)
     if threads is not None:
         torch.set_num_threads(threads)
     sources = find_micrographs([micrographs])

@@ -36,13 +36,21 @@ def sort_labels(
         elif option.is_flag or option.count:
             if value.lower() in _YES:
                 kept.append(name)
-            elif value.lower() not in _NO:
+            elif value.lower() in _NO:
+                kept += _opposite(name, option)
+            else:
                 warnings.append(f"{label} {value}: found {value}, expected Yes or No; the option is not used")
         elif value:
             kept += [name, value]
         else:
             warnings.append(f"{label}: has no value; the option is not used")
     return kept, warnings
+
+
+def _opposite(name: str, option: click.Option) -> list[str]:
+    """Give what says no to a switch: its other name where it has one, else nothing."""
+    others = option.secondary_opts if name in option.opts else option.opts
+    return others[:1]
 
 
 def _options_by_label(parameters: Sequence[click.Parameter]) -> dict[str, tuple[str, click.Option]]:

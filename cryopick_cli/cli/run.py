@@ -20,7 +20,7 @@ from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import read_micrograph
 from cryopick_cli.picking.batch import Batch, Result
 from cryopick_cli.picking.calibrate import Calibration
-from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder
+from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder, picture_of
 from cryopick_cli.report.overlay import draw_picks
 from cryopick_cli.settings import from_mapping, to_mapping
 from cryopick_cli.units import to_angstrom
@@ -120,7 +120,7 @@ class PickingRun:
 
     def _draw(self, result: Result) -> None:
         if result.picks is not None:
-            path = self.folder.folder / f"{result.source.relative}_picks.png"
+            path = picture_of(self.folder.folder, result.source.relative)
             draw_picks(path, read_micrograph(result.source.path).array, result.picks)
 
     def conclude(self, rows: list[Row]) -> pd.DataFrame:

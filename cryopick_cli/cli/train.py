@@ -9,26 +9,38 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-import cryopick_cli
 from cryopick_cli.cli import options
 from cryopick_cli.cli.console import Console
 from cryopick_cli.cli.record import RunRecord
+from cryopick_cli.cli.training_run import FINE_TUNING, RANDOM_START, TrainingRun, load_initial
 from cryopick_cli.errors import ConfigError
-from cryopick_cli.model.device import DeviceChoice, choose_device
-from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model, load_model
-from cryopick_cli.settings import from_mapping, read_toml, to_mapping
-from cryopick_cli.training.config import OptimiserConfig, SourceConfig, TrainConfig
-from cryopick_cli.training.loop import Progress
-from cryopick_cli.training.train import train as train_model
+from cryopick_cli.model.device import choose_device
+from cryopick_cli.model.weights import DEFAULT_WEIGHTS
+from cryopick_cli.settings import from_mapping, read_toml
+from cryopick_cli.training.config import SourceConfig, TrainConfig
 
-RANDOM_START = "none"
-# Fine-tuning starts from good weights: few steps, small ones.
-FINE_TUNING = OptimiserConfig(steps=600, learning_rate=2e-4, warm_up=50)
+RELION = "--relion"
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_EXISTING = click.Path(exists=True, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command(cls=options.SectionCommand)
+class _TrainCommand(options.SectionCommand):
+    """The command, which hands over to its form as a job of RELION where that is asked for."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Give the context of the form that the arguments ask for."""
+        if RELION not in args:
+            return super().make_context(info_name, args, parent, **extra)
+        from cryopick_cli.cli.train_relion import train_relion
+
+        rest = [argument for argument in args if argument != RELION]
+        return train_relion.make_context(f"{info_name} {RELION}", rest, parent, **extra)
+
+
+@click.command(cls=_TrainCommand)
 @options.option("--config", "recipe", section=options.FILES, type=_FILE, metavar="TOML", help="A recipe.")
 @options.option(
     "--data",
@@ -42,16 +54,17 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--in",
     "micrographs",
     section=options.FILES,
-    type=_FOLDER,
-    metavar="DIR",
-    help="Your own micrographs.",
+    type=_EXISTING,
+    metavar="DIR|STAR|CS",
+    help="Your own micrographs: a folder, or a file of RELION or cryoSPARC that names them.",
 )
 @options.option(
     "--coordinates",
     section=options.FILES,
-    type=_FOLDER,
-    metavar="DIR",
-    help="A coordinate file (STAR, BOX, CBOX, CSV) for each of them, of the same stem.",
+    type=_EXISTING,
+    metavar="DIR|FILE",
+    help="A folder with a coordinate file (STAR, BOX, CBOX, CSV) for each of them, of the same stem, or one "
+    "file that names them, such as RELION's particles or autopick.star, or cryoSPARC's particles.",
 )
 @options.option(
     "--diameter",
@@ -69,6 +82,14 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @options.option(
     "--steps", section=options.RUNNING, type=click.IntRange(min=1), help="Steps, if not the recipe's."
 )
+@options.option(
+    RELION,
+    section=options.RUNNING,
+    is_flag=True,
+    expose_value=False,
+    help="Run as an External job of RELION, with other options: see cryopick train --relion --help.",
+)
+@options.no_check
 @options.device
 @options.option("--resume", section=options.RUNNING, is_flag=True, help="Go on from the checkpoint in --out.")
 @options.seed
@@ -82,6 +103,7 @@ def train(
     out: Path,
     init: str | None,
     steps: int | None,
+    no_check: bool,
     device: str,
     resume: bool,
     seed: int,
@@ -92,6 +114,9 @@ def train(
     With --in and --coordinates the shipped weights are fine-tuned on your own micrographs. With --config a
     whole recipe is followed, which is how the shipped weights were made. Writes weights, model.json,
     history.json and a checkpoint to --out; `cryopick pick --weights OUT` uses them.
+
+    Your own coordinates are first compared with the micrographs. Where they are surely flipped, exchanged,
+    scaled or shifted, nothing is trained; --no-check goes on all the same.
     """
     record = RunRecord.start()
     config = _configure(recipe, micrographs, coordinates, diameter, seed)
@@ -99,24 +124,14 @@ def train(
         config = replace(config, optimiser=replace(config.optimiser, steps=steps))
     chosen = choose_device(device)
     console.say(f"Device: {chosen.device} ({chosen.reason})")
-    initial = _initial_model(init or (RANDOM_START if recipe else DEFAULT_WEIGHTS), chosen)
+    initial = load_initial(init or (RANDOM_START if recipe else DEFAULT_WEIGHTS), chosen)
     if initial is not None and recipe is None:
         config = replace(config, network=initial.card.network)
-    record.config = to_mapping(config)
     folder = data or (recipe.parent if recipe else Path())
-    with record.timed("train"), console.progress("Training", config.optimiser.steps, "steps") as advance:
-        card = train_model(
-            config,
-            folder,
-            out,
-            chosen,
-            initial=initial,
-            resume=resume,
-            about=_about(record, chosen, initial),
-            report=lambda progress: advance(_in_words(progress)),
-        )
-    record.weights = {"name": card.name, "sha256": card.sha256}
-    record.write(out / "run.json")
+    run = TrainingRun(console, record, config, folder, out, chosen, initial)
+    if recipe is None and not no_check:
+        run.check()
+    run.train(out / "run.json", resume=resume)
     console.print_facts([("Weights", str(out)), ("Use them", f"cryopick pick --weights {out}")])
 
 
@@ -146,22 +161,3 @@ def _configure(
         return TrainConfig(sources=(own,), optimiser=FINE_TUNING, seed=seed)
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
-
-
-def _initial_model(name: str, device: DeviceChoice) -> Model | None:
-    return None if name == RANDOM_START else load_model(name, device)
-
-
-def _about(record: RunRecord, device: DeviceChoice, initial: Model | None) -> dict[str, Any]:
-    return {
-        "command": "cryopick " + " ".join(record.argv),
-        "version": cryopick_cli.__version__,
-        "device": str(device.device),
-        "initial_weights": None
-        if initial is None
-        else {"name": initial.card.name, "sha256": initial.card.sha256},
-    }
-
-
-def _in_words(progress: Progress) -> str:
-    return f"loss {progress.loss:.3f}"

@@ -15,7 +15,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from cryopick_cli.errors import ConfigError
+from cryopick_cli.errors import ConfigError, InputError
 
 Shape = tuple[int, int]
 
@@ -217,6 +217,37 @@ def conclude(
         ranked = [given, *(one for one in ranked if one is not given)]
     return OrientationReport(
         findings=ranked, verdict=verdict, micrographs=micrographs, coordinates=coordinates
+    )
+
+
+def refuse_mismatch(
+    report: OrientationReport, coordinates: str, against: str, *, tolerated_shift_px: float = 0.0
+) -> None:
+    """Stop where coordinates surely do not fit; pass where they do or where it cannot be told.
+
+    Parameters
+    ----------
+    report : OrientationReport
+        What the check found.
+    coordinates, against : str
+        Where the coordinates came from, and what they were compared with, for the message.
+    tolerated_shift_px : float
+        A shift of coordinates that are right otherwise passes up to this length, px.
+
+    Raises
+    ------
+    InputError
+        On a sure mismatch.
+    """
+    best = report.best
+    shift = float(np.hypot(*best.offset)) if best.offset else 0.0
+    if report.verdict is not Verdict.MISMATCH or (best.frame is AS_GIVEN and 0 < shift <= tolerated_shift_px):
+        return
+    raise InputError(
+        f"{coordinates}: found coordinates that are {_name(best)}, expected centres in px of {against}, y "
+        f"down the stored rows ({report.coordinates} compared on {report.micrographs} micrographs; evidence "
+        f"{best.evidence:.1f}, as given {report.as_given.evidence:.1f}); cryopick convert {_cure(best)} "
+        "puts it right, --no-check goes on all the same"
     )
 
 

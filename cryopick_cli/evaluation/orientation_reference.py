@@ -25,6 +25,7 @@ from cryopick_cli.evaluation.orientation import (
     Shape,
     conclude,
     frames_to_try,
+    refuse_mismatch,
 )
 
 # Where no diameter is known: the radius of agreement as a part of the field's longer edge.
@@ -36,6 +37,8 @@ _SMALLEST_SHARE = 0.2
 # A shift must bring this much more than none to be believed.
 _AS_GOOD = 0.8
 _MOST_CELLS = 500
+# Enough to be sure, and quick enough to be done each time.
+_MOST_BEFORE_JUDGING = 4
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,45 @@ def check_on_reference(
     return conclude(findings, config, micrographs=len(pairs), coordinates=count)
 
 
+def refuse_other_frame(
+    picks: Mapping[str, pd.DataFrame],
+    reference: Mapping[str, pd.DataFrame],
+    names: tuple[str, str],
+    *,
+    diameter_px: float | None = None,
+) -> OrientationReport | None:
+    """Stop before picks are judged that surely lie in another frame than the reference.
+
+    A shift of less than half a diameter passes: how far picks lie from particles is what judging tells.
+
+    Parameters
+    ----------
+    picks, reference : mapping of str to DataFrame
+        Tables by micrograph, under the same names.
+    names : (str, str)
+        Where picks and reference came from, for the message.
+    diameter_px : float, optional
+        Of the particles; by default as the tables tell.
+
+    Returns
+    -------
+    OrientationReport or None
+        None where no micrograph has coordinates in both.
+
+    Raises
+    ------
+    InputError
+        On a sure mismatch.
+    """
+    if not any(len(table) and len(reference.get(name, ())) for name, table in picks.items()):
+        return None
+    config = OrientationConfig(diameter_px=diameter_px, most_micrographs=_MOST_BEFORE_JUDGING)
+    report = check_on_reference(picks, reference, config)
+    sized = diameter_px or _median_diameter(reference) or _median_diameter(picks)
+    refuse_mismatch(report, names[0], names[1], tolerated_shift_px=(sized or 0.0) / 2)
+    return report
+
+
 def _pairs(
     picks: Mapping[str, pd.DataFrame],
     reference: Mapping[str, pd.DataFrame],
@@ -113,12 +155,16 @@ def _radius(
 ) -> float:
     if config.diameter_px is not None:
         return config.diameter_px * _RADIUS_PER_DIAMETER
-    for tables in (reference, picks):
-        known = [table["diameter_px"] for table in tables.values() if "diameter_px" in table.columns]
-        values = pd.concat(known).dropna() if known else pd.Series(dtype="float64")
-        if len(values):
-            return float(values.median()) * _RADIUS_PER_DIAMETER
+    known = _median_diameter(reference) or _median_diameter(picks)
+    if known is not None:
+        return known * _RADIUS_PER_DIAMETER
     return max(2.0, max(float(np.ptp(pair.reference, axis=0).max()) for pair in pairs) * _USUAL_RADIUS)
+
+
+def _median_diameter(tables: Mapping[str, pd.DataFrame]) -> float | None:
+    known = [table["diameter_px"] for table in tables.values() if "diameter_px" in table.columns]
+    values = pd.concat(known).dropna() if known else pd.Series(dtype="float64")
+    return float(values.median()) if len(values) else None
 
 
 def _try(frame: Frame, pairs: Sequence[_Pair], radius: float) -> Finding:

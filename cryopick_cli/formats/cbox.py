@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cryopick_cli.errors import FormatError
 from cryopick_cli.formats.atomic import write_text
@@ -68,7 +69,7 @@ def read_cbox(path: str | Path) -> pd.DataFrame:
         x,
         y,
         score=_floats_or_nan(block, "Confidence"),
-        diameter_px=(_floats_or_nan(block, _ESTIMATE[0]) + _floats_or_nan(block, _ESTIMATE[1])) / 2,
+        diameter_px=_known((_floats_or_nan(block, _ESTIMATE[0]) + _floats_or_nan(block, _ESTIMATE[1])) / 2),
         box_size_px=(block.floats(_SIZE[0]) + block.floats(_SIZE[1])) / 2,
     )
 
@@ -101,7 +102,12 @@ def write_cbox(path: str | Path, table: pd.DataFrame, options: WriteOptions) -> 
     write_text(path, "\n".join(lines), overwrite=options.overwrite)
 
 
-def _floats_or_nan(block: StarBlock, label: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _known(estimate: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give estimates of the size, NaN where there is none: some programs write -1 then."""
+    return np.where(estimate > 0, estimate, np.nan)
+
+
+def _floats_or_nan(block: StarBlock, label: str) -> NDArray[np.float64]:
     return block.floats(label) if label in block else np.full(len(block), np.nan)
 
 
@@ -113,5 +119,5 @@ def _read_old(path: Path) -> pd.DataFrame:
     x, y = centres_of(rows)
     estimate = rows[:, 5:7].mean(axis=1) if rows.shape[1] >= 7 else np.full(len(rows), np.nan)
     return make_coordinates(
-        x, y, score=rows[:, 4], diameter_px=estimate, box_size_px=rows[:, 2:4].mean(axis=1)
+        x, y, score=rows[:, 4], diameter_px=_known(estimate), box_size_px=rows[:, 2:4].mean(axis=1)
     )

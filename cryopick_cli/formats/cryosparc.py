@@ -29,6 +29,7 @@ from cryopick_cli.formats.coordinates import (
     make_coordinates,
     score_or_merit,
 )
+from cryopick_cli.formats.cryosparc_group import SUFFIX, find_dataset, write_group
 
 _NUMPY_MAGIC = b"\x93NUMPY"
 _COMPACT_MAGIC = b"CSDAT"
@@ -45,6 +46,8 @@ _PICKED: tuple[tuple[Any, ...], ...] = (
     ("location/min_dist_A", "<f4"),
     ("pick_stats/ncc_score", "<f4"),
     ("pick_stats/power", "<f4"),
+    ("pick_stats/template_idx", "<u4"),
+    ("pick_stats/angle_rad", "<f4"),
 )
 
 
@@ -61,7 +64,7 @@ class Exposure:
 
 
 def read_exposures(path: str | Path) -> list[Exposure]:
-    """Read the micrographs of an exposures dataset; their paths are below the project's folder.
+    """Read the micrographs of an exposures dataset, or of its group; paths are below the project's folder.
 
     The project's folder is sought among those above the dataset; a micrograph that is in none of them keeps
     its path as stored.
@@ -73,7 +76,7 @@ def read_exposures(path: str | Path) -> list[Exposure]:
     InputError
         If it lists no micrographs (movies, particles, or a passthrough file without ``micrograph_blob``).
     """
-    path = Path(path)
+    path = find_dataset(Path(path), "micrograph_blob")
     rows = _read_dataset(path)
     field = "micrograph_blob/path"
     if field not in _fields(rows):
@@ -102,14 +105,14 @@ def read_exposures(path: str | Path) -> list[Exposure]:
 
 
 def read_cs(path: str | Path, *, flip_y: bool = False) -> pd.DataFrame:
-    """Read the particle locations of a dataset; ``micrograph`` is the path as stored.
+    """Read the particle locations of a dataset, or of its group; ``micrograph`` is the path as stored.
 
     Raises
     ------
     FormatError
         If the file is no dataset or has no locations with their micrographs' shapes.
     """
-    path = Path(path)
+    path = find_dataset(Path(path), "location")
     rows = _read_dataset(path)
     needed = [
         f"location/{name}"
@@ -138,7 +141,8 @@ def write_cs(path: str | Path, table: pd.DataFrame, options: WriteOptions) -> No
     """Write the accepted picks of all micrographs with ``location/*`` and ``pick_stats/*``.
 
     The exposure's uid is taken from ``options.micrographs``, else from the prefix that cryoSPARC puts before
-    file names, else made from the name. The same picks always give the same file.
+    file names, else made from the name. The same picks always give the same dataset. The group file beside
+    it, of the same name, is what *Import Result Group* takes.
 
     Raises
     ------
@@ -170,6 +174,7 @@ def write_cs(path: str | Path, table: pd.DataFrame, options: WriteOptions) -> No
     rows["uid"] = _particle_uids(rows)
     with atomic_path(path, overwrite=options.overwrite) as temporary, temporary.open("wb") as file:
         np.save(file, rows, allow_pickle=False)
+    write_group(path.with_suffix(SUFFIX), path.name, len(rows), overwrite=options.overwrite)
 
 
 def exposure_uid(name: str, info: MicrographInfo) -> int:

@@ -71,7 +71,8 @@ def find_micrographs(inputs: Sequence[str | Path]) -> list[MicrographSource]:
     ----------
     inputs : sequence of str or Path
         Each a folder (searched recursively; hidden files and folders are skipped), a glob, a file,
-        ``@list.txt``, a RELION STAR file with ``rlnMicrographName``, or cryoSPARC exposures (``.cs``).
+        ``@list.txt``, a RELION STAR file with ``rlnMicrographName``, or cryoSPARC exposures (``.cs`` or
+        ``.csg``).
 
     Returns
     -------
@@ -112,7 +113,7 @@ def _from_file(path: Path) -> list[_Found]:
     suffix = path.suffix.lower()
     if suffix == ".star":
         return [_from_star_row(row) for row in star_micrographs.read_micrographs_star(path)]
-    if suffix == ".cs":
+    if suffix in (".cs", ".csg"):
         return [_from_exposure(exposure) for exposure in cryosparc.read_exposures(path)]
     return _from_paths([path], path.parent)
 
@@ -168,7 +169,7 @@ def _from_glob(pattern: str) -> list[_Found]:
         if glob.has_magic(part):
             break
         fixed.append(part)
-    lists = [path for path in paths if path.suffix.lower() in (".star", ".cs")]
+    lists = [path for path in paths if path.suffix.lower() in (".star", ".cs", ".csg")]
     others = [path for path in paths if path not in lists]
     known = [path for path in others if is_micrograph_name(path.name)]
     # A pattern that matches nothing readable still names its files, so that each is refused with its reason.

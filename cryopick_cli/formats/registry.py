@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from cryopick_cli.errors import ConfigError, FormatError, OutputError
-from cryopick_cli.formats import box, cbox, cryosparc, delimited, eman2, star, warp
+from cryopick_cli.formats import box, cbox, cryosparc, cryosparc_group, delimited, eman2, star, warp
 from cryopick_cli.formats.coordinates import MICROGRAPH, WriteOptions, check_coordinates
 
 Reader = Callable[[Path], pd.DataFrame]
@@ -217,6 +217,8 @@ def read_coordinates(path: str | Path, format: str | None = None, *, cs_flip_y: 
     """
     path = Path(path)
     known = find_format(format) if format is not None else format_of(path)
+    if known is None and path.suffix.lower() == cryosparc_group.SUFFIX:
+        known = FORMATS["cs"]  # a group leads to its dataset; in a folder the dataset itself is read
     if known is None:
         raise FormatError(
             f"{path}: the name tells no coordinate format (expected an ending of {', '.join(_BY_ENDING)}); "

@@ -56,6 +56,8 @@ PICKING_NODES = (
     OutputNode("coords_suffix_autopick.star", "MicrographsCoords.star.relion.autopick", 2),
     OutputNode("logfile.pdf", "LogFile.pdf.relion.autopick", 13),
 )
+# Weights are no kind of file that RELION's other jobs take; the log is what its window shows.
+TRAINING_NODES = (OutputNode("logfile.pdf", "LogFile.pdf.relion.external", 13),)
 
 
 class RelionJob:

@@ -27,8 +27,8 @@ from cryopick_cli.formats.coordinates import (
 from cryopick_cli.formats.star_blocks import find_block, quoted, read_star_blocks, read_text, star_table
 
 X, Y, MERIT, NAME = "rlnCoordinateX", "rlnCoordinateY", "rlnAutopickFigureOfMerit", "rlnMicrographName"
-# RELION's own value for a coordinate that no picker rated.
-_NO_MERIT = -999.0
+# RELION's own value for a coordinate that no picker rated, and crYOLO's.
+_NO_MERIT, _NO_MERIT_EITHER = -999.0, -9999.0
 
 
 def read_star(path: str | Path) -> pd.DataFrame:
@@ -60,7 +60,7 @@ def read_star(path: str | Path) -> pd.DataFrame:
         block.floats(X),
         block.floats(Y),
         micrograph=block.texts(NAME) if NAME in block else None,
-        figure_of_merit=np.where(merit == _NO_MERIT, np.nan, merit),
+        figure_of_merit=np.where(np.isin(merit, (_NO_MERIT, _NO_MERIT_EITHER)), np.nan, merit),
     )
 
 

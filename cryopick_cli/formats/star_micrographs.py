@@ -97,14 +97,17 @@ def _optics_groups(block: StarBlock, optics: StarBlock | None, count: int) -> Se
 
 
 def _pixel_sizes(block: StarBlock, optics: StarBlock | None, count: int) -> NDArray[np.float64]:
-    """Give Å per pixel: the row's, else its optics group's, else detector pixel (µm) over magnification."""
+    """Give Å per pixel: the row's, else its optics group's, else detector pixel (µm) over magnification.
+
+    The magnification of extracted particles tells the pixels of their images, which may have been reduced.
+    """
     if "rlnMicrographPixelSize" in block:
         return block.floats("rlnMicrographPixelSize")
     if optics is not None and "rlnMicrographPixelSize" in optics and "rlnOpticsGroup" in block:
         numbers = optics.texts("rlnOpticsGroup")
         by_group = dict(zip(numbers, optics.floats("rlnMicrographPixelSize").tolist(), strict=True))
         return np.array([by_group.get(number, np.nan) for number in block.texts("rlnOpticsGroup")])
-    if "rlnDetectorPixelSize" in block and "rlnMagnification" in block:
+    if "rlnDetectorPixelSize" in block and "rlnMagnification" in block and "rlnImageName" not in block:
         magnification = block.floats("rlnMagnification")
         detector = block.floats("rlnDetectorPixelSize") * _MICROMETRES_TO_ANGSTROM
         return detector / np.where(magnification > 0, magnification, np.nan)

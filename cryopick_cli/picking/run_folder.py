@@ -23,6 +23,7 @@ from cryopick_cli.formats.coordinates import (
     check_coordinates,
     concat_coordinates,
 )
+from cryopick_cli.formats.cryosparc_group import SUFFIX as GROUP_SUFFIX
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.registry import FORMATS, find_format, write_coordinates
 from cryopick_cli.formats.star import write_coordinate_list
@@ -120,7 +121,7 @@ class RunFolder:
         if not (overwrite or self.holds_run):
             self._refuse_foreign_files(sources)
         if overwrite:
-            shutil.rmtree(self._parts, ignore_errors=True)
+            self._remove_earlier_run({source.relative for source in sources})
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -230,6 +231,39 @@ class RunFolder:
         for path in (self._part(relative), *(self.path_of(relative, name) for name in self._own_files())):
             path.unlink(missing_ok=True)
 
+    def _remove_earlier_run(self, given: set[str]) -> None:
+        """Remove what an earlier run wrote for micrographs, or in formats, that this run does not write.
+
+        Only names that the earlier run's own notes give are touched; what this run writes is replaced then.
+        """
+        formats = self._earlier_formats()
+        for relative in (path.relative_to(self._parts).as_posix() for path in self._parts.rglob("*.json")):
+            relative = relative.removesuffix(".json")
+            stale = [self.path_of(relative, name) for name in formats if not FORMATS[name].one_file]
+            if relative in given:
+                kept = {self.path_of(relative, name) for name in self._own_files()}
+                stale = [path for path in stale if path not in kept]
+            for path in (*stale, picture_of(self.folder, relative)):
+                path.unlink(missing_ok=True)
+        for name in formats:
+            if FORMATS[name].one_file and name not in self.config.formats:
+                self._joint_file(name).unlink(missing_ok=True)
+                self._joint_file(name).with_suffix(GROUP_SUFFIX).unlink(missing_ok=True)
+        if _STAR in formats and _STAR not in self.config.formats:
+            (self.folder / LIST_FILE).unlink(missing_ok=True)
+        shutil.rmtree(self._parts, ignore_errors=True)
+
+    def _earlier_formats(self) -> list[str]:
+        """Give the formats of the run that the folder holds, by its record; this run's without one."""
+        try:
+            record = json.loads((self.folder / RECORD_FILE).read_text(encoding="utf-8"))
+            return list(OutputConfig(format=record["config"]["files"]["format"]).formats)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, ConfigError):
+            return list(self.config.formats)
+
+    def _joint_file(self, format_name: str) -> Path:
+        return self.folder / f"picks{FORMATS[format_name].suffix}"
+
     def _own_files(self) -> list[str]:
         return [name for name in self.config.formats if not FORMATS[name].one_file]
 
@@ -238,7 +272,7 @@ class RunFolder:
         options = WriteOptions(box_size_px=self.config.box_size, micrographs=infos, overwrite=True)
         for name in self.config.formats:
             if FORMATS[name].one_file:
-                write_coordinates(self.folder / f"picks{FORMATS[name].suffix}", joined, name, options)
+                write_coordinates(self._joint_file(name), joined, name, options)
 
     def _part(self, relative: str) -> Path:
         return self._parts / f"{relative}.json"
@@ -255,6 +289,11 @@ class RunFolder:
         shape = content["row"].pop("shape")
         row = Row(**content["row"], shape=None if shape is None else (shape[0], shape[1]))
         return row, check_coordinates(pd.DataFrame(content["picks"]), str(self._part(relative)))
+
+
+def picture_of(folder: Path, relative: str) -> Path:
+    """Give where a micrograph is drawn with its picks."""
+    return folder / f"{relative}_picks.png"
 
 
 def stamp_of(path: Path) -> str:

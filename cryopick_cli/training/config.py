@@ -25,6 +25,8 @@ class SourceConfig:
     contrast: str = "dark"
     diameter: str | None = None
     """Like 120A or 90px; for coordinate files that hold no diameters."""
+    pixel_size: float | None = None
+    """Å per pixel, for a diameter in Å, in place of what the list or the header says."""
 
     def __post_init__(self) -> None:
         """Refuse sources that cannot be drawn from."""
@@ -34,6 +36,10 @@ class SourceConfig:
             raise ConfigError(f"source {self.name}: found contrast {self.contrast!r}, expected dark or light")
         if self.diameter is not None:
             Length.parse(self.diameter)
+        if self.pixel_size is not None and not self.pixel_size > 0:
+            raise ConfigError(
+                f"source {self.name}: found a pixel size of {self.pixel_size}, expected a positive number"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

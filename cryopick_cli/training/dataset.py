@@ -6,7 +6,8 @@ have seen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
@@ -21,7 +22,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cryopick_cli.errors import InputError
-from cryopick_cli.formats.inputs import find_micrographs
+from cryopick_cli.evaluation.folders import pair_names
+from cryopick_cli.formats.collection import read_collection
+from cryopick_cli.formats.cryosparc import without_uid
+from cryopick_cli.formats.inputs import MicrographSource, find_micrographs
 from cryopick_cli.formats.micrograph import read_micrograph, read_micrograph_header, split_suffix
 from cryopick_cli.formats.registry import read_coordinates
 from cryopick_cli.imaging.normalise import fill_non_finite
@@ -32,7 +36,11 @@ from cryopick_cli.training.augment import augment, make_decoy
 from cryopick_cli.training.config import CropConfig, SourceConfig, TrainConfig
 from cryopick_cli.units import Length
 
+logger = logging.getLogger(__name__)
+
 _COORDINATE_SUFFIXES = (".csv", ".star", "_autopick.star", ".box", ".cbox", ".tsv")
+_Reference = NDArray[np.float64]
+_Find = Callable[[MicrographSource], _Reference | None]
 
 
 @dataclass(frozen=True)
@@ -172,25 +180,38 @@ def collate(batch: list[tuple[Tensor, Targets]]) -> tuple[Tensor, list[Targets]]
 def find_labelled(source: SourceConfig, data: Path) -> list[LabelledMicrograph]:
     """List a source's micrographs with their reference.
 
-    A micrograph without a coordinate file counts as holding no particle only where the source names no
-    coordinates.
+    The coordinates are a folder with a file a micrograph, of the same stem, or one file that names the
+    micrographs, such as RELION's particles. A micrograph without coordinates counts as holding no particle
+    only where the source names none. Listed micrographs whose file is missing are left out with a warning.
 
     Raises
     ------
     InputError
         If the source has no micrograph, or no micrograph with coordinates.
     """
+    micrographs = [
+        one for one in find_micrographs([str(data / source.micrographs)]) if _wanted(one.path.name, source)
+    ]
+    there = [one for one in micrographs if one.path.exists()]
+    if len(there) < len(micrographs):
+        first = next(one.path for one in micrographs if one not in there)
+        logger.warning(
+            "%d of %d micrographs are missing and left out (first: %s)",
+            len(micrographs) - len(there),
+            len(micrographs),
+            first,
+        )
+    find = _finder(source.coordinates, there, data)
+    find_ignored = _finder(source.ignore, there, data)
     labelled = []
-    for micrograph in find_micrographs([str(data / source.micrographs)]):
-        if not _wanted(micrograph.path.name, source):
-            continue
-        reference = _read_reference(micrograph.path, source, data)
+    for micrograph in there:
+        reference = _read_reference(micrograph, source, find, find_ignored)
         if reference is not None:
             labelled.append(LabelledMicrograph(micrograph.path, reference, source.contrast == "light"))
     if not labelled:
         raise InputError(
             f"source {source.name}: found no micrograph with coordinates under {data / source.micrographs}, "
-            "expected files of the same stem in the two folders; check the recipe's paths and `include`"
+            f"{_why_none(source, there, data)}"
         )
     return labelled
 
@@ -207,46 +228,91 @@ def _wanted(name: str, source: SourceConfig) -> bool:
     return any(fnmatch(name, p) for p in source.include) and not any(fnmatch(name, p) for p in source.exclude)
 
 
-def _read_reference(micrograph: Path, source: SourceConfig, data: Path) -> NDArray[np.float64] | None:
+def _read_reference(
+    micrograph: MicrographSource, source: SourceConfig, find: _Find, find_ignored: _Find
+) -> _Reference | None:
     if source.coordinates is None:
         return np.zeros((0, 4))
-    stem = split_suffix(micrograph.name)[0]
-    learnt = _find_table(data / source.coordinates, stem)
+    learnt = find(micrograph)
     if learnt is None:
         return None
-    if source.ignore is not None:
-        ignored = _find_table(data / source.ignore, stem)
-        if ignored is not None:
-            ignored[:, 3] = 1
-            learnt = np.concatenate([learnt, ignored])
+    ignored = find_ignored(micrograph)
+    if ignored is not None:
+        ignored[:, 3] = 1
+        learnt = np.concatenate([learnt, ignored])
     return _with_diameters(learnt, micrograph, source)
 
 
-def _with_diameters(
-    reference: NDArray[np.float64], micrograph: Path, source: SourceConfig
-) -> NDArray[np.float64]:
+def _with_diameters(reference: _Reference, micrograph: MicrographSource, source: SourceConfig) -> _Reference:
     unknown = np.isnan(reference[:, 2])
     if not unknown.any():
         return reference
     if source.diameter is None:
         raise InputError(
-            f"{micrograph}: {unknown.sum()} of its {len(reference)} coordinates have no diameter, expected "
-            "one for each; give the particle diameter with --diameter, or `diameter` in the recipe"
+            f"{micrograph.path}: {unknown.sum()} of its {len(reference)} coordinates have no diameter, "
+            "expected one for each; give the particle diameter with --diameter, or `diameter` in the recipe"
         )
-    pixel_size = read_micrograph_header(micrograph).pixel_size
+    pixel_size = (
+        source.pixel_size or micrograph.pixel_size or read_micrograph_header(micrograph.path).pixel_size
+    )
     reference[unknown, 2] = Length.parse(source.diameter).in_px(pixel_size)
     return reference
 
 
-def _find_table(folder: Path, stem: str) -> NDArray[np.float64] | None:
+def _finder(coordinates: Path | None, micrographs: Sequence[MicrographSource], data: Path) -> _Find:
+    """Give what finds a micrograph's reference: a file of its stem in a folder, or its rows in one file."""
+    if coordinates is None:
+        return lambda micrograph: None
+    where = data / coordinates
+    if not where.is_file():
+        return lambda micrograph: _find_table(where, split_suffix(micrograph.path.name)[0])
+    tables = _read_tables(where.resolve(), where.stat().st_mtime_ns)
+    pairs = pair_names([one.name for one in micrographs], tables)
+
+    def find(micrograph: MicrographSource) -> _Reference | None:
+        paired = pairs[micrograph.name]
+        return None if paired is None else tables[paired].copy()
+
+    return find
+
+
+def _why_none(source: SourceConfig, micrographs: Sequence[MicrographSource], data: Path) -> str:
+    """Say what was expected where no micrograph has coordinates, and what would help."""
+    folder = data / source.coordinates if source.coordinates is not None else data
+    numbered = {without_uid(split_suffix(one.path.name)[0]): one.path.name for one in micrographs}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        ending = next((s for s in reversed(_COORDINATE_SUFFIXES) if path.name.endswith(s)), path.suffix)
+        bare = without_uid(path.name.removesuffix(ending)).removesuffix("_autopick")
+        if bare in numbered:
+            return (
+                f"expected files of the same stem in the two folders; found {path} for {numbered[bare]}, "
+                "which differ by cryoSPARC's number in front: cryopick convert --micrographs gives "
+                "coordinates the micrographs' names"
+            )
+    return (
+        "expected files of the same stem in the two folders, or one file that names these micrographs; check "
+        "the recipe's paths and `include`"
+    )
+
+
+def _find_table(folder: Path, stem: str) -> _Reference | None:
     found = next((f for s in _COORDINATE_SUFFIXES if (f := folder / f"{stem}{s}").exists()), None)
     return None if found is None else _read_table(found.resolve(), found.stat().st_mtime_ns).copy()
 
 
 @cache
-def _read_table(path: Path, changed: int) -> NDArray[np.float64]:
+def _read_table(path: Path, changed: int) -> _Reference:
     """Read a coordinate file; once for each time at which it was changed."""
-    table = read_coordinates(path)
+    return _as_rows(read_coordinates(path))
+
+
+@cache
+def _read_tables(path: Path, changed: int) -> dict[str, _Reference]:
+    """Read a file that names its micrographs; once for each time at which it was changed."""
+    return {name: _as_rows(table) for name, table in read_collection([path]).items()}
+
+
+def _as_rows(table: pd.DataFrame) -> _Reference:
     ignore = table["ignore"] if "ignore" in table else pd.Series(False, index=table.index)
     rows = np.column_stack([table["x"], table["y"], table["diameter_px"], ignore])
     return rows.astype(np.float64).reshape(-1, 4)

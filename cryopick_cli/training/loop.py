@@ -78,8 +78,9 @@ def train_steps(
     checkpoint: Path,
     validate: Validate,
     report: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Train from ``state.step`` to the last step of the recipe.
+    """Train from ``state.step`` to the last step of the recipe, or until ``stop`` says to end here.
 
     The sources are listed anew after every checkpoint, so that micrographs simulated meanwhile are drawn
     from too.
@@ -89,11 +90,11 @@ def train_steps(
     CryopickError
         If the loss is no longer finite; the last checkpoint is kept.
     """
-    while state.step < config.optimiser.steps:
-        stop = min(
+    while state.step < config.optimiser.steps and not stop():
+        last = min(
             config.optimiser.steps, (state.step // config.checkpoint_every + 1) * config.checkpoint_every
         )
-        for views, targets in _load_crops(list_sources(), config, state.step, stop):
+        for views, targets in _load_crops(list_sources(), config, state.step, last):
             started = time.perf_counter()
             losses = train_step(state, views, targets, config, device)
             state.step += 1
@@ -102,6 +103,8 @@ def train_steps(
                     state.step, config.optimiser.steps, losses.total.item(), time.perf_counter() - started
                 )
             )
+            if stop():
+                break
         record = {"step": state.step, **{k: round(v.item(), 5) for k, v in losses._asdict().items()}}
         if state.step % config.validate_every == 0 or state.step == config.optimiser.steps:
             record |= validate(averaged_network(state))

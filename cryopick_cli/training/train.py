@@ -31,8 +31,10 @@ def train(
     *,
     initial: Model | None = None,
     resume: bool = False,
+    name: str | None = None,
     about: Mapping[str, Any] | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> ModelCard:
     """Train a model and write it to ``out``: weights, card, checkpoint, history of losses and validations.
 
@@ -43,16 +45,20 @@ def train(
     data : Path
         Folder that the recipe's relative paths start at.
     out : Path
-        The model's folder; its name becomes the model's.
+        The model's folder.
     device : DeviceChoice
     initial : Model, optional
         Weights to start from; random ones by default.
     resume : bool
         Go on from the checkpoint in ``out``.
+    name : str, optional
+        The model's name; by default that of its folder.
     about : mapping, optional
         What the card says to its readers.
     report : callable
         Told of every step.
+    stop : callable
+        Asked after every step whether to end here; weights and checkpoint so far are written.
 
     Raises
     ------
@@ -70,10 +76,10 @@ def train(
     state = new_state(config, device, initial.network if initial else None)
     if resume and checkpoint.exists():
         load_checkpoint(checkpoint, state)
-    name = out.resolve().name
+    named = name or out.resolve().name
 
     def judge(network: RetinaNet) -> dict[str, Any]:
-        save_model(out, network, name, point, about or {})
+        save_model(out, network, named, point, about or {})
         write_text(out / HISTORY_FILE, json.dumps(state.history, indent=1) + "\n", overwrite=True)
         return {
             key: validate(network, device, labelled, point.working_diameter_px)
@@ -89,10 +95,11 @@ def train(
         checkpoint,
         judge,
         report,
+        stop,
     )
     write_text(out / HISTORY_FILE, json.dumps(state.history, indent=1) + "\n", overwrite=True)
     facts = {**(about or {}), "recipe": to_mapping(config), "steps": state.step}
-    return save_model(out, averaged_network(state), name, point, facts)
+    return save_model(out, averaged_network(state), named, point, facts)
 
 
 def _new_operating_point(config: TrainConfig) -> OperatingPoint:

@@ -15,10 +15,19 @@ from pathlib import Path
 
 import click
 
-from cryopick_cli.cli.main import COMMANDS, cli
+from cryopick_cli.cli.main import COMMANDS, LazyCommand, cli
 from cryopick_cli.cli.options import OTHER, SectionOption
 
 PAGE = Path(__file__).with_name("commands.md")
+# Commands that take other options in another role, after the command whose name they share.
+FORMS = {
+    "train": {
+        "train --relion": LazyCommand(
+            "cryopick_cli.cli.train_relion:train_relion",
+            "Train weights as an External job of RELION 3.1, 4 or 5.",
+        )
+    }
+}
 OPENING = """\
 # Commands
 
@@ -39,10 +48,15 @@ def make_page() -> str:
 def _overview() -> Iterator[str]:
     for title, commands in COMMANDS.items():
         yield f"**{title}**\n"
-        yield from (
-            f"- [`cryopick {name}`](#cryopick-{name}): {lazy.summary}" for name, lazy in commands.items()
-        )
+        for name, lazy in commands.items():
+            for form, command in {name: lazy, **FORMS.get(name, {})}.items():
+                yield f"- [`cryopick {form}`](#{_anchor(form)}): {command.summary}"
         yield ""
+
+
+def _anchor(name: str) -> str:
+    """Give the anchor that Markdown viewers make of a command's heading."""
+    return f"cryopick-{name}".replace(" ", "-")
 
 
 def _commands() -> Iterator[str]:
@@ -50,9 +64,15 @@ def _commands() -> Iterator[str]:
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         if command is not None:
-            yield f"## cryopick {name}\n"
-            yield _paragraphs(command.help or "")
-            yield from _options(command)
+            yield from _section(name, command)
+        for form, lazy in FORMS.get(name, {}).items():
+            yield from _section(form, lazy.load())
+
+
+def _section(name: str, command: click.Command) -> Iterator[str]:
+    yield f"## cryopick {name}\n"
+    yield _paragraphs(command.help or "")
+    yield from _options(command)
 
 
 def _paragraphs(text: str) -> str:

@@ -42,10 +42,13 @@ def test_missing_weights_are_a_problem_with_a_message() -> None:
     assert "Failed: picking: does not work: --weights nowhere" in result.stderr
 
 
-def test_a_device_that_is_not_there_is_a_problem() -> None:
-    result = CliRunner().invoke(cli, ["doctor", "--device", "abacus"])
+def test_a_device_that_is_not_there_is_a_problem_and_an_unknown_word_is_wrong_usage() -> None:
+    result = CliRunner().invoke(cli, ["doctor", "--device", "cuda:99"])
     assert result.exit_code == 1
-    assert "found 'abacus'" in result.stderr
+    assert "picking: does not work: --device cuda:99: found" in result.stderr
+    result = CliRunner().invoke(cli, ["doctor", "--device", "abacus"])
+    assert result.exit_code == 2
+    assert "found 'abacus', expected auto, cpu, cuda, cuda:N or mps" in result.stderr
 
 
 def test_broken_torch_is_described_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

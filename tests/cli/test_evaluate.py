@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 
 from cryopick_cli.cli.main import cli
 from cryopick_cli.formats.coordinates import concat_coordinates, make_coordinates
 from cryopick_cli.formats.registry import write_coordinates
+from cryopick_cli.formats.transform import TransformConfig, transform_coordinates
+
+Planted = dict[str, tuple[pd.DataFrame, NDArray[np.float32]]]
 
 
 @pytest.fixture
@@ -128,3 +134,48 @@ def test_a_missing_folder_is_wrong_usage(folders: Path, missing: str) -> None:
     result = run(folders, missing, str(folders / "nowhere"))
     assert result.exit_code == 2
     assert "nowhere" in result.stderr
+
+
+def write_both(folder: Path, planted: Planted, transform: TransformConfig) -> None:
+    for stem, (table, array) in planted.items():
+        sized = table.assign(diameter_px=16.0, score=0.9)
+        (folder / "sound").mkdir(exist_ok=True)
+        (folder / "spoiled").mkdir(exist_ok=True)
+        write_coordinates(folder / "sound" / f"{stem}.csv", sized)
+        moved = transform_coordinates(sized, transform, shape=array.shape, where=stem)
+        write_coordinates(folder / "spoiled" / f"{stem}.csv", moved)
+
+
+def judge(folder: Path, *arguments: str) -> Result:
+    fixed = ["evaluate", "--picks", str(folder / "spoiled"), "--reference", str(folder / "sound")]
+    return CliRunner().invoke(cli, [*fixed, "--json", "-", *arguments])
+
+
+def test_picks_in_another_frame_are_not_judged(
+    tmp_path: Path, planted: Planted, fault: tuple[str, TransformConfig]
+) -> None:
+    name, transform = fault
+    write_both(tmp_path, planted, transform)
+    result = judge(tmp_path)
+    assert result.exit_code == 1
+    said = result.stderr.replace("\n", " ")
+    # Against other coordinates any shift is found, so it is told as such.
+    told = "shifted by 12, 12 px" if "corners" in name else name
+    assert f"spoiled: found coordinates that are {told}" in said
+    assert f"expected centres in px of {tmp_path / 'sound'}" in said
+    assert "cryopick convert --" in said
+    assert judge(tmp_path, "--no-check").exit_code == 0
+
+
+def test_a_small_shift_is_judged(tmp_path: Path, planted: Planted) -> None:
+    write_both(tmp_path, planted, TransformConfig(shift=(5.0, 3.0)))
+    result = judge(tmp_path)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["pooled"]["recall"] < 0.2
+
+
+def test_cryosparcs_number_in_front_of_names_is_no_mismatch(tmp_path: Path, planted: Planted) -> None:
+    write_both(tmp_path, planted, TransformConfig())
+    for path in (tmp_path / "spoiled").iterdir():
+        path.rename(path.with_name(f"000123456789012345678_{path.name}"))
+    assert json.loads(judge(tmp_path).stdout)["pooled"]["recall"] == 1

@@ -396,7 +396,7 @@ def test_lengths_in_angstrom_need_a_pixel_size(option: tuple[str, str], pick: Pi
     [
         (("--in", "nowhere"), "nowhere: is missing"),
         (("--weights", "nowhere"), "--weights nowhere: found no folder with a model.json"),
-        (("--device", "gpu"), "found 'gpu', expected auto, cpu, cuda, cuda:N or mps"),
+        (("--device", "cuda:99"), "--device cuda:99: found"),
     ],
 )
 def test_what_cannot_be_done_gives_status_one_and_does_not_block_the_next_run(
@@ -414,6 +414,7 @@ def test_what_cannot_be_done_gives_status_one_and_does_not_block_the_next_run(
     [
         (("--threshold", "2"), "--threshold: found 2.0, expected auto or a number from 0 to 1"),
         (("--threshold", "high"), "'high' is not a valid float"),
+        (("--device", "gpu"), "found 'gpu', expected auto, cpu, cuda, cuda:N or mps"),
         (("--diameter", "120"), "expected a positive number with its unit"),
         (("--min-distance", "-1"), "--min-distance: found -1.0"),
         (("--format", "xyz"), "found 'xyz', expected one of star"),

@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 
 import cryopick_cli
-from cryopick_cli.cli import train as command
+from cryopick_cli.cli import training_run as command
 from cryopick_cli.cli.main import cli
+from cryopick_cli.formats.coordinates import MicrographInfo, WriteOptions, concat_coordinates
 from cryopick_cli.formats.micrograph import write_micrograph
+from cryopick_cli.formats.registry import write_coordinates
+from cryopick_cli.formats.transform import TransformConfig, transform_coordinates
 from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.device import DeviceChoice
 from cryopick_cli.model.network import RetinaNet
@@ -45,6 +50,7 @@ steps = 1
 batch = 1
 """
 Train = Callable[..., Result]
+Planted = dict[str, tuple[pd.DataFrame, NDArray[np.float32]]]
 
 
 @pytest.fixture
@@ -206,11 +212,13 @@ def test_what_a_recipe_gets_wrong_is_told_with_its_place(old: str, new: str, com
 
 
 @pytest.mark.usefixtures("project")
-def test_unknown_weights_and_devices_give_status_one() -> None:
+def test_unknown_weights_give_status_one_and_unknown_devices_status_two() -> None:
     own = ("--in", "data/mics", "--coordinates", "data/coords")
-    assert "--weights nowhere: found no folder" in run(*own, "--init", "nowhere").stderr
-    result = run(*own, "--device", "gpu")
+    result = run(*own, "--init", "nowhere")
     assert result.exit_code == 1
+    assert "--weights nowhere: found no folder" in result.stderr
+    result = run(*own, "--device", "gpu")
+    assert result.exit_code == 2
     assert "found 'gpu', expected auto, cpu" in result.stderr
 
 
@@ -220,3 +228,87 @@ def test_coordinates_without_diameters_ask_for_one() -> None:
     result = run("--config", "data/recipe.toml")
     assert result.exit_code == 1
     assert "1 of its 1 coordinates have no diameter" in result.stderr
+
+
+@pytest.fixture
+def own(tmp_path: Path, asked: list[dict[str, Any]], planted: Planted) -> list[str]:
+    """Write planted micrographs to `own` with coordinates in `right`, and give the options for them."""
+    for stem, (table, array) in planted.items():
+        write_micrograph(tmp_path / "own" / f"{stem}.mrc", array, 1.5)
+        (tmp_path / "right").mkdir(exist_ok=True)
+        write_coordinates(tmp_path / "right" / f"{stem}.star", table, "star")
+    return ["--in", "own", "--diameter", "24A"]
+
+
+def test_right_coordinates_are_said_to_fit(own: list[str], asked: list[dict[str, Any]]) -> None:
+    result = run(*own, "--coordinates", "right")
+    assert result.exit_code == 0, result.output
+    assert "Check: the coordinates fit as they are (120 coordinates on 3 micrographs" in result.stderr
+    assert len(asked) == 1
+
+
+def test_coordinates_that_surely_do_not_fit_are_not_learnt(
+    own: list[str], asked: list[dict[str, Any]], planted: Planted, fault: tuple[str, TransformConfig]
+) -> None:
+    name, transform = fault
+    Path("wrong").mkdir()
+    for stem, (table, array) in planted.items():
+        moved = transform_coordinates(table, transform, shape=array.shape, where=stem)
+        write_coordinates(f"wrong/{stem}.star", moved, "star")
+    result = run(*own, "--coordinates", "wrong")
+    assert result.exit_code == 1
+    said = result.stderr.replace("\n", " ")
+    assert f"{Path('wrong').resolve()}: found coordinates that are {name}, expected centres in px" in said
+    assert "cryopick convert --" in said
+    assert asked == []
+    assert run(*own, "--coordinates", "wrong", "--no-check").exit_code == 0
+    assert len(asked) == 1
+
+
+def test_names_that_differ_by_cryosparcs_number_are_told(own: list[str]) -> None:
+    for path in list(Path("right").iterdir()):
+        path.rename(path.with_name(f"000123456789012345678_{path.name}"))
+    result = run(*own, "--coordinates", "right")
+    assert result.exit_code == 1
+    said = result.stderr.replace("\n", " ")
+    assert "000123456789012345678_m1.star for m1.mrc, which differ by cryoSPARC's number in front" in said
+    assert "cryopick convert --micrographs" in said
+
+
+@pytest.mark.parametrize("suffix", [".star", ".csv"])
+def test_one_file_may_hold_the_coordinates_of_all_micrographs(
+    own: list[str], asked: list[dict[str, Any]], planted: Planted, suffix: str
+) -> None:
+    tables = {f"J3/000123456789012345678_{stem}.mrc": table for stem, (table, _) in planted.items()}
+    kind = "particles" if suffix == ".star" else "csv"
+    write_coordinates(f"all{suffix}", concat_coordinates(tables), kind)
+    result = run(*own, "--coordinates", f"all{suffix}")
+    assert result.exit_code == 0, result.output
+    assert "the coordinates fit as they are (120 coordinates on 3 micrographs" in result.stderr
+    assert asked[0]["config"].sources[0].coordinates == Path(f"all{suffix}").resolve()
+
+
+@pytest.mark.parametrize("flip_y", [False, True])
+def test_cryosparcs_exposures_and_particles_are_trained_on_the_right_way_up(
+    own: list[str], asked: list[dict[str, Any]], planted: Planted, flip_y: bool
+) -> None:
+    names = [f"own/{stem}.mrc" for stem in planted]
+    exposures = np.zeros(
+        3, dtype=[("uid", "<u8"), ("micrograph_blob/path", "S16"), ("micrograph_blob/psize_A", "<f4")]
+    )
+    exposures["uid"], exposures["micrograph_blob/path"] = [1, 2, 3], names
+    exposures["micrograph_blob/psize_A"] = 1.5
+    with Path("exposures.cs").open("wb") as file:
+        np.save(file, exposures)
+    infos = {
+        name: MicrographInfo(shape=array.shape, uid=uid)
+        for uid, (name, (_, array)) in enumerate(zip(names, planted.values(), strict=True), start=1)
+    }
+    tables = {name: table for name, (table, _) in zip(names, planted.values(), strict=True)}
+    options = WriteOptions(micrographs=infos, cs_flip_y=flip_y)
+    write_coordinates("selected.cs", concat_coordinates(tables), "cs", options)
+    for coordinates in ("selected.cs", "selected.csg"):
+        result = run("--in", "exposures.cs", "--coordinates", coordinates, "--diameter", "24A")
+        assert result.exit_code == flip_y, result.output
+        assert ("y flipped" in result.stderr) == flip_y
+    assert len(asked) == (0 if flip_y else 2)

@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from cryopick_cli.errors import ConfigError, InputError
 from cryopick_cli.evaluation.orientation import (
     AS_GIVEN,
+    Finding,
     Frame,
     OrientationConfig,
     OrientationReport,
     Verdict,
     frames_to_try,
+    refuse_mismatch,
 )
 from cryopick_cli.evaluation.orientation_micrographs import check_on_micrographs, choose_micrographs
-from cryopick_cli.evaluation.orientation_reference import check_on_reference
+from cryopick_cli.evaluation.orientation_reference import check_on_reference, refuse_other_frame
 from cryopick_cli.formats.coordinates import make_coordinates
 from cryopick_cli.formats.transform import TransformConfig, transform_coordinates
 
@@ -244,3 +246,41 @@ def test_real_micrographs(shared_data: Path, flip: bool, verdict: Verdict) -> No
     report = check_on_micrographs(given, arrays.items())
     assert report.verdict is verdict
     assert report.best.frame.name == ("y flipped" if flip else "as given")
+
+
+def a_report(verdict: Verdict, *findings: Finding) -> OrientationReport:
+    return OrientationReport(findings=findings, verdict=verdict, micrographs=2, coordinates=80)
+
+
+GIVEN = Finding(frame=AS_GIVEN, evidence=1.0, share=1.0)
+FLIPPED = Finding(frame=Frame(name="y flipped", flip_y=True), evidence=20.0, share=1.0)
+
+
+def test_only_a_sure_mismatch_stops() -> None:
+    refuse_mismatch(a_report(Verdict.FITS, GIVEN, FLIPPED), "picks", "mics")
+    refuse_mismatch(a_report(Verdict.UNSURE, FLIPPED, GIVEN), "picks", "mics")
+    with pytest.raises(InputError) as error:
+        refuse_mismatch(a_report(Verdict.MISMATCH, FLIPPED, GIVEN), "picks", "mics")
+    assert str(error.value) == (
+        "picks: found coordinates that are y flipped, expected centres in px of mics, y down the stored rows "
+        "(80 compared on 2 micrographs; evidence 20.0, as given 1.0); cryopick convert --flip-y puts it "
+        "right, --no-check goes on all the same"
+    )
+
+
+def test_a_shift_up_to_the_tolerated_one_passes_and_a_mirrored_frame_never() -> None:
+    shifted = Finding(frame=AS_GIVEN, evidence=20.0, share=1.0, offset=(3.0, 4.0))
+    report = a_report(Verdict.MISMATCH, shifted)
+    refuse_mismatch(report, "picks", "mics", tolerated_shift_px=5.0)
+    with pytest.raises(InputError, match="shifted by 3, 4 px"):
+        refuse_mismatch(report, "picks", "mics", tolerated_shift_px=4.9)
+    with pytest.raises(InputError, match="y flipped"):
+        refuse_mismatch(a_report(Verdict.MISMATCH, FLIPPED, GIVEN), "picks", "mics", tolerated_shift_px=99)
+
+
+def test_what_cannot_be_compared_is_not_refused() -> None:
+    some, none = make_coordinates([1.0], [2.0]), make_coordinates([], [])
+    assert refuse_other_frame({"m": none}, {"m": some}, ("picks", "reference")) is None
+    assert refuse_other_frame({"m": some}, {"m": none}, ("picks", "reference")) is None
+    assert refuse_other_frame({"m": some}, {"n": some}, ("picks", "reference")) is None
+    assert refuse_other_frame({}, {"n": some}, ("picks", "reference")) is None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cryopick_cli.errors import FormatError, InputError, OutputError
 from cryopick_cli.formats.coordinates import MicrographInfo, WriteOptions, empty_coordinates, make_coordinates
-from cryopick_cli.formats.cryosparc import exposure_uid, read_cs, read_exposures, write_cs
+from cryopick_cli.formats.cryosparc import exposure_uid, read_cs, read_exposures, without_uid, write_cs
+from cryopick_cli.formats.registry import read_coordinates
 
 NAME = "J2/motioncorrected/000123456789012345678_m1_patch_aligned_doseweighted.mrc"
 INFO = MicrographInfo(shape=(4092, 5760), pixel_size=0.885, uid=2**63 + 5, exposure_group=3)
@@ -25,6 +28,8 @@ TYPES = [
     ("location/min_dist_A", "<f4"),
     ("pick_stats/ncc_score", "<f4"),
     ("pick_stats/power", "<f4"),
+    ("pick_stats/template_idx", "<u4"),
+    ("pick_stats/angle_rad", "<f4"),
 ]
 
 
@@ -108,6 +113,69 @@ def test_other_files(tmp_path: Path) -> None:
         read_exposures(tmp_path / "c.npy")
 
 
+# As cryoSPARC 4.4 exports the particles of a job: results lie in the job's own dataset or in passthroughs.
+EXPORTED = """\
+created: 2024-03-05 10:11:12.131415
+group:
+  description: All particles that were processed, including alignments
+  name: particles
+  title: All particles
+  type: particle
+results:
+  blob:
+    metafile: '>J12_particles_exported.cs'
+    num_items: 2
+    type: particle.blob
+  location:
+    metafile: '>J12_passthrough_particles.cs'
+    num_items: 2
+    type: particle.location
+version: v4.4.1
+"""
+
+
+def test_a_group_lies_beside_the_dataset_and_leads_to_it(written: Path) -> None:
+    group = written.with_suffix(".csg")
+    lines = group.read_text().splitlines()
+    assert re.match(r"created: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}$", lines[0])
+    assert lines[1:] == [
+        "group:",
+        "  description: Particle locations picked by cryopick",
+        "  name: particles",
+        "  title: Picks of cryopick",
+        "  type: particle",
+        "results:",
+        "  location:",
+        "    metafile: '>picks.cs'",
+        "    num_items: 2",
+        "    type: particle.location",
+        "  pick_stats:",
+        "    metafile: '>picks.cs'",
+        "    num_items: 2",
+        "    type: particle.pick_stats",
+        "version: v4.4.1",
+    ]
+    pd.testing.assert_frame_equal(read_coordinates(group), read_coordinates(written))
+
+
+def test_a_group_is_yaml_that_says_the_same(written: Path) -> None:
+    yaml = pytest.importorskip("yaml")
+    group = yaml.safe_load(written.with_suffix(".csg").read_text())
+    assert group["group"]["type"] == "particle"
+    assert {name: part["metafile"] for name, part in group["results"].items()} == {
+        "location": ">picks.cs",
+        "pick_stats": ">picks.cs",
+    }
+
+
+def test_exported_groups_are_read(tmp_path: Path, written: Path) -> None:
+    written.rename(tmp_path / "J12_passthrough_particles.cs")
+    (tmp_path / "J12_particles_exported.csg").write_text(EXPORTED)
+    assert len(read_coordinates(tmp_path / "J12_particles_exported.csg")) == 2
+    with pytest.raises(FormatError, match=r"found no result micrograph_blob \(found blob, location\)"):
+        read_exposures(tmp_path / "J12_particles_exported.csg")
+
+
 def test_cryosparc_tools_reads_what_is_written(written: Path) -> None:
     dataset = pytest.importorskip("cryosparc.dataset").Dataset.load(str(written))
     assert len(dataset) == 2
@@ -141,3 +209,32 @@ def test_reads_what_cryosparc_tools_writes(tmp_path: Path, compact: bool) -> Non
     assert table["x"].tolist() == [500, 1000]
     assert table["y"].tolist() == [125, 1000]
     assert table["figure_of_merit"].tolist() == [0.5, 0.75]
+
+
+@pytest.mark.parametrize("flip_y", [False, True])
+def test_a_round_trip_through_cryosparc_tools_in_both_directions_of_y(
+    tmp_path: Path, rng: np.random.Generator, flip_y: bool
+) -> None:
+    module = pytest.importorskip("cryosparc.dataset")
+    table = make_coordinates(rng.uniform(0, 5760, 50), rng.uniform(0, 4092, 50), micrograph=NAME, score=0.5)
+    write_cs(tmp_path / "a.cs", table, WriteOptions(micrographs={NAME: INFO}, cs_flip_y=flip_y))
+    module.Dataset.load(str(tmp_path / "a.cs")).save(str(tmp_path / "b.cs"))
+    read = read_cs(tmp_path / "b.cs", flip_y=flip_y)
+    np.testing.assert_allclose(read[["x", "y"]], table[["x", "y"]], atol=0.001)
+    other = read_cs(tmp_path / "b.cs", flip_y=not flip_y)
+    np.testing.assert_allclose(other["y"], INFO.shape[0] - table["y"], atol=0.001)
+
+
+@pytest.mark.parametrize(
+    ("name", "bare"),
+    [
+        ("000123456789012345678_m1.mrc", "m1.mrc"),  # 21 digits, as cryoSPARC pads them
+        ("18446744073709551615_m1.mrc", "m1.mrc"),  # 20 digits, the largest there is
+        ("123456789012345_m1.mrc", "m1.mrc"),
+        ("20260101_m1.mrc", "20260101_m1.mrc"),  # a date is no identifier
+        ("FoilHole_1234567_Data_8910_m1.mrc", "FoilHole_1234567_Data_8910_m1.mrc"),
+        ("m1.mrc", "m1.mrc"),
+    ],
+)
+def test_the_number_in_front_is_cut_and_nothing_else(name: str, bare: str) -> None:
+    assert without_uid(name) == bare

@@ -134,6 +134,11 @@ def test_names_in_a_star_lead_from_the_project_root_wherever_one_stands(
         ("_rlnMicrographName #1", "m.mrc", None),
         ("_rlnMicrographName #1\n_rlnMagnification #2\n_rlnDetectorPixelSize #3", "m.mrc 35000 5.0", 1.42857),
         ("_rlnDetectorPixelSize #1\n_rlnMagnification #2\n_rlnMicrographName #3", "14 0 m.mrc", None),
+        (  # of particles: the pixel of their images, which may have been reduced
+            "_rlnImageName #1\n_rlnMicrographName #2\n_rlnMagnification #3\n_rlnDetectorPixelSize #4",
+            "1@p.mrcs m.mrc 10000 3.54",
+            None,
+        ),
         ("_rlnMicrographName #1\n_rlnMicrographPixelSize #2", "m.mrc 1.000000", 1.0),
     ],
 )

@@ -9,15 +9,21 @@ from pathlib import Path
 
 import mrcfile
 import numpy as np
+import pandas as pd
 import pytest
 import starfile
 import tifffile
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from cryopick_cli.formats import star
 from cryopick_cli.formats.coordinates import WriteOptions, empty_coordinates, make_coordinates
 from cryopick_cli.formats.micrograph import read_micrograph, write_micrograph
 from cryopick_cli.formats.registry import FORMATS, read_coordinates, write_coordinates
+from cryopick_cli.formats.transform import TransformConfig, transform_coordinates
+from cryopick_cli.simulation.projection import paste
+from cryopick_cli.simulation.projection import project as project_structure
+from cryopick_cli.simulation.structure import Structure
 
 pytestmark = [
     pytest.mark.relion,
@@ -28,6 +34,8 @@ BOX = 64
 SHAPE = (300, 420)
 # Where the particles are; one so close to the edge that its box leaves the micrograph.
 CENTRES = [(100, 50), (300, 200), (210, 150), (12, 280)]
+# Of the micrograph with copies of one simulated view.
+VIEWS_SHAPE = (1000, 1200)
 MICROGRAPHS = """
 # version 30001
 
@@ -107,6 +115,69 @@ def test_extraction_finds_every_particle_in_the_middle(project: Path, name: str)
     extracted = read_coordinates("Extract/particles.star")
     assert extracted[["x", "y"]].to_numpy().astype(int).tolist() == [list(centre) for centre in CENTRES]
     assert set(extracted["micrograph"]) == {"MotionCorr/job002/Movies/g1/m1.mrc"}
+
+
+def simulated_view() -> NDArray[np.float32]:
+    """Give one view of a lopsided particle of 30 px, (BOX, BOX), its origin at the pixel RELION centres."""
+    rng = np.random.default_rng(4)
+    # Lobes in a hook: no mirror and no turn brings it back onto itself.
+    lobes = [(0, 0, 0), (14, 0, 0), (28, 0, 0), (0, 14, 0), (0, -14, 0), (0, -28, 0), (14, -28, 0)]
+    xyz = np.concatenate([rng.normal(lobe, 3.0, (400, 3)) for lobe in lobes])
+    hook = Structure.centred(
+        name="hook", category="procedural", xyz=xyz, electrons=np.ones(len(xyz)), blur=2.0
+    )
+    view = gaussian_filter(project_structure(hook, np.eye(3)[None], 1.5, np.zeros(1))[0], 1.5)
+    stamp = np.zeros((BOX, BOX), np.float32)
+    paste(stamp, view / view.std(), BOX // 2, BOX // 2)
+    return stamp
+
+
+def correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
+def average_extracted(table: pd.DataFrame) -> NDArray[np.float32]:
+    star.write_autopick_star("picks/Movies/g1/m1_autopick.star", table, overwrite=True)
+    star.write_autopick_star("picks/Movies/g1/none_autopick.star", empty_coordinates(), overwrite=True)
+    shutil.rmtree("Extract", ignore_errors=True)
+    stack = extract("_autopick.star")
+    assert len(stack) == len(table)
+    return np.asarray(stack.mean(axis=0), dtype=np.float32)
+
+
+def test_the_average_of_a_simulated_particle_is_its_projection(
+    project_with_views: pd.DataFrame,
+) -> None:
+    """Right way up and in the middle: what is mirrored or shifted does not look like it."""
+    view, right = simulated_view(), project_with_views
+    average = average_extracted(right)
+    assert correlation(average, view) > 0.9
+    turned = {"y": view[::-1], "x": view[:, ::-1], "x and y": view.T}
+    turned["half a particle"] = np.roll(view, (10, 10), axis=(0, 1))
+    assert {name: correlation(average, other) < 0.7 for name, other in turned.items()} == dict.fromkeys(
+        turned, True
+    )
+    for wrong in (
+        TransformConfig(flip_y=True),
+        TransformConfig(swap_xy=True),
+        TransformConfig(shift=(-BOX / 2, -BOX / 2)),
+    ):
+        moved = transform_coordinates(right, wrong, shape=VIEWS_SHAPE, where="m1")
+        inside = moved["x"].between(0, VIEWS_SHAPE[1] - 1) & moved["y"].between(0, VIEWS_SHAPE[0] - 1)
+        assert abs(correlation(average_extracted(moved[inside]), view)) < 0.5
+
+
+@pytest.fixture
+def project_with_views(project: Path, rng: np.random.Generator) -> pd.DataFrame:
+    """Put 120 noisy copies of one view into the first micrograph, and give their coordinates."""
+    grid = np.stack(np.meshgrid(np.arange(50, 1150, 90), np.arange(50, 950, 90)), axis=-1).reshape(-1, 2)
+    centres = grid + rng.integers(-20, 21, grid.shape)
+    array = rng.normal(0, 2, VIEWS_SHAPE).astype(np.float32)
+    for x, y in centres:
+        paste(array, np.pad(simulated_view(), ((0, 1), (0, 1))), x, y)
+    Path("MotionCorr/job002/Movies/g1/m1.mrc").unlink()
+    write_micrograph("MotionCorr/job002/Movies/g1/m1.mrc", array, 1.5)
+    return make_coordinates(*centres.T.astype(float), score=0.9)
 
 
 def test_relion_cuts_fractions_off(project: Path) -> None:

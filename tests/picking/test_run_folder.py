@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from cryopick_cli.formats.coordinates import make_coordinates
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.registry import read_coordinates
 from cryopick_cli.picking.batch import Result
-from cryopick_cli.picking.run_folder import OutputConfig, Row, RunFolder, stamp_of
+from cryopick_cli.picking.run_folder import RECORD_FILE, OutputConfig, Row, RunFolder, picture_of, stamp_of
 
 CONFIG = OutputConfig()
 PICKS = make_coordinates(
@@ -312,6 +313,57 @@ def test_overwriting_forgets_what_was_done() -> None:
     source = make_source()
     new_folder().write(picked(source))
     assert new_folder(overwrite=True).row_of(source) is None
+
+
+def earlier_run(formats: str, *relatives: str) -> RunFolder:
+    """Make what a whole run leaves: files, pictures, tables and the record."""
+    folder = new_folder(OutputConfig(format=formats))
+    rows = [folder.write(picked(make_source(relative))) for relative in relatives]
+    folder.finish(rows)
+    for relative in relatives:
+        picture_of(folder.folder, relative).write_bytes(b"PNG")
+    record = {"config": {"files": {"format": formats, "box_size": None}}}
+    (folder.folder / RECORD_FILE).write_text(json.dumps(record))
+    return folder
+
+
+@pytest.mark.usefixtures("here")
+def test_overwriting_removes_what_was_picked_of_micrographs_no_longer_given() -> None:
+    earlier_run("star,box,csv,topaz", "g/gone", "g/kept")
+    by_hand = Path("out/g/gone_manualpick.star")
+    by_hand.write_text("mine")
+    kept = make_source("g/kept")
+    folder = RunFolder(Path("out"), CONFIG)
+    folder.prepare([kept], overwrite=True, resume=False)
+    assert {name for name in files_below(Path("out")) if "gone" in name} == {"g/gone_manualpick.star"}
+    folder.finish([folder.write(picked(kept))])
+    assert files_below(Path("out")) == {
+        "autopick.star",
+        "g/gone_manualpick.star",
+        "g/kept.box",
+        "g/kept_autopick.star",
+        "picks.csv",
+        "run.json",
+        "summary.csv",
+    }
+
+
+@pytest.mark.usefixtures("here")
+def test_overwriting_removes_formats_that_are_no_longer_asked_for() -> None:
+    earlier_run("star,box,cbox,topaz,cs", "m")
+    box = OutputConfig(format="box")
+    folder = RunFolder(Path("out"), box)
+    folder.prepare([make_source("m")], overwrite=True, resume=False)
+    folder.finish([folder.write(picked(make_source("m")))])
+    assert files_below(Path("out")) == {"m.box", "picks.csv", "run.json", "summary.csv"}
+
+
+@pytest.mark.usefixtures("here")
+def test_without_a_record_overwriting_removes_what_this_run_would_write() -> None:
+    earlier_run("star,box", "gone")
+    Path("out/run.json").unlink()
+    RunFolder(Path("out"), CONFIG).prepare([], overwrite=True, resume=False)
+    assert files_below(Path("out")) == {"autopick.star", "picks.csv", "summary.csv"}
 
 
 @pytest.mark.usefixtures("here")

@@ -325,3 +325,49 @@ def test_a_source_without_any_coordinates_is_named(data: Path) -> None:
         find_labelled(replace(SOURCE, include=("x*",)), data)
     with pytest.raises(InputError, match="is missing"):
         find_labelled(replace(SOURCE, micrographs=Path("nowhere")), data)
+
+
+def write_particles(data: Path, *names: str) -> Path:
+    table = make_coordinates([12.0] * len(names), [22.0] * len(names), micrograph=names)
+    write_coordinates(data / "particles.star", table, "particles")
+    return Path("particles.star")
+
+
+def test_one_file_holds_the_coordinates_of_all_micrographs(data: Path) -> None:
+    """Paired by name, whatever the folder, the suffix and cryoSPARC's number."""
+    file = write_particles(data, "Movies/a.mrc", "000123456789012345678_c.mrc")
+    found = find_labelled(replace(SOURCE, coordinates=file, diameter="40A"), data)
+    assert {one.path.stem: one.reference.tolist() for one in found} == {
+        "a": [[12, 22, 20, 0]],  # 40 Å at 2 Å a pixel
+        "c": [[12, 22, 20, 0]],
+    }
+    bigger = replace(SOURCE, coordinates=file, diameter="40A", pixel_size=4.0)
+    assert find_labelled(bigger, data)[0].reference.tolist() == [[12, 22, 10, 0]]
+
+
+def test_a_particles_file_names_micrographs_and_coordinates(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = write_particles(data, "mics/a.mrc", "mics/b.mrc", "mics/gone.mrc")
+    found = find_labelled(replace(SOURCE, micrographs=file, coordinates=file, diameter="20px"), data)
+    assert [one.path for one in found] == [data / "mics" / "a.mrc", data / "mics" / "b.mrc"]
+    assert "1 of 3 micrographs are missing and left out (first: mics/gone.mrc)" in caplog.text
+
+
+def test_the_list_s_pixel_size_goes_before_the_header_s(data: Path) -> None:
+    (data / "m.star").write_text(
+        "data_\nloop_\n_rlnMicrographName\n_rlnMicrographPixelSize\nmics/a.mrc 4.0\n"
+    )
+    (data / "coords" / "a.csv").write_text("x,y\n12,22\n")
+    found = find_labelled(replace(SOURCE, micrographs=Path("m.star"), diameter="40A"), data)
+    assert found[0].reference.tolist() == [[12, 22, 10, 0]]
+
+
+def test_names_that_differ_by_cryosparcs_number_are_told(data: Path) -> None:
+    for name in ("a", "b"):
+        path = data / "coords" / f"{name}.csv"
+        path.rename(path.with_name(f"000123456789012345678_{name}.csv"))
+    with pytest.raises(
+        InputError, match=r"78_a\.csv for a\.mrc, which differ by cryoSPARC's number in front"
+    ):
+        find_labelled(SOURCE, data)

@@ -14,7 +14,7 @@ from cryopick_cli.model.device import DeviceChoice
 from cryopick_cli.model.losses import Targets
 from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.training import loop
-from cryopick_cli.training.checkpoint import TrainingState
+from cryopick_cli.training.checkpoint import TrainingState, load_checkpoint
 from cryopick_cli.training.config import OptimiserConfig, TrainConfig
 from cryopick_cli.training.dataset import Crops, find_labelled
 from cryopick_cli.training.loop import (
@@ -222,3 +222,24 @@ def test_worker_processes_give_the_same_crops_in_the_same_order(planted_data: Pa
     for (views, targets), (other_views, other_targets) in zip(*batches, strict=True):
         assert torch.equal(views, other_views)
         assert all(torch.equal(a.particles, b.particles) for a, b in zip(targets, other_targets, strict=True))
+
+
+@pytest.mark.usefixtures("tiny_encoder")
+def test_asked_to_stop_it_keeps_what_is_done_and_goes_on_later(
+    recipe: Recipe, cpu: DeviceChoice, planted_data: Path, tmp_path: Path
+) -> None:
+    config = recipe()
+    state = new_state(config, cpu)
+    sources = [find_labelled(source, planted_data) for source in config.sources]
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    arguments = (state, lambda: sources, config, cpu, checkpoint, lambda network: {})
+    train_steps(*arguments, stop=lambda: state.step == 3)
+    assert state.step == 3
+    assert [record["step"] for record in state.history] == [2, 3]
+    again = new_state(config, cpu)
+    load_checkpoint(checkpoint, again)
+    assert again.step == 3
+    train_steps(*arguments, stop=lambda: True)
+    assert state.step == 3
+    train_steps(*arguments)
+    assert state.step == config.optimiser.steps
