@@ -142,8 +142,17 @@ class PickingRun:
 def _describe_calibration(calibration: Calibration) -> str:
     if calibration.prior is None:
         return "Too few candidates to tell a particle diameter; sizes are not compared"
-    sizes = f"Diameter {calibration.prior.diameter:.1f} {calibration.unit}"
-    return f"{sizes}, from {len(calibration.micrographs)} micrographs; threshold {calibration.threshold:.2f}"
+    prior, unit = calibration.prior, calibration.unit
+    words = f"Diameter {prior.diameter:.1f} {unit}, from {len(calibration.micrographs)} micrographs"
+    if prior.second is not None:
+        first, second = calibration.counts
+        words += f"; a second size, {prior.second:.1f} {unit}, stands out ({first} and {second} picks there)"
+    words += f"; threshold {calibration.threshold:.2f}"
+    if calibration.false_discovery_rate is not None:
+        words += f", at which {calibration.false_discovery_rate:.0%} of the picks or more are false"
+    if calibration.seems_empty:
+        words += "; scores are low throughout: no particle, or none clearly seen. Only what is sure is picked"
+    return words
 
 
 def _summary(

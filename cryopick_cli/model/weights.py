@@ -46,6 +46,13 @@ class OperatingPoint:
         default=0.5, metadata={"help": "Automatic threshold, as a share of the typical confident score."}
     )
     least_threshold: float = field(default=0.15, metadata={"help": "Smallest automatic threshold."})
+    least_typical: float = field(
+        default=0.0,
+        metadata={"help": "Typical confident score below which a data set seems to hold no particle."},
+    )
+    empty_threshold: float = field(
+        default=0.85, metadata={"help": "Automatic threshold where there seems to be no particle."}
+    )
 
     def __post_init__(self) -> None:
         """Refuse an operating point that no logit can be brought to."""

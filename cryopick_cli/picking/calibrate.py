@@ -21,7 +21,7 @@ from cryopick_cli.picking.consistency import ANY_SIZE, SizePrior, estimate_prior
 from cryopick_cli.picking.decoys import Genuine, score_decoys
 from cryopick_cli.picking.duplicates import suppress_duplicates
 from cryopick_cli.picking.scale import ScaleEstimate, search_views, vote
-from cryopick_cli.picking.threshold import CurvePoint, choose_threshold, threshold_curve
+from cryopick_cli.picking.threshold import CurvePoint, choose_threshold, seems_empty, threshold_curve
 from cryopick_cli.units import suggest_box_size
 
 # Evidence for light particles over that for dark ones from which they are taken to be light.
@@ -39,6 +39,8 @@ class Calibration:
     """Whether particles are lighter than the ice."""
     micrographs: tuple[str, ...] = ()
     estimate: ScaleEstimate | None = None
+    seems_empty: bool = False
+    """Whether no candidate scored like a particle, so that only what is sure is picked."""
     counts: tuple[int, int] = (0, 0)
     """Picks of the sample that have the first size, and the second where there are two."""
     false_discovery_rate: float | None = None
@@ -95,7 +97,7 @@ def calibrate(
     decoys = score_decoys(model, genuine, prior, config, light=light)
     threshold = config.threshold
     if threshold is None:
-        threshold = choose_threshold(score, point, decoys, config.thresholding, config.target)
+        threshold = choose_threshold(score, point, config.thresholding, config.target)
     size = np.concatenate(
         [
             found.diameter * unit_length(one.micrograph.pixel_size)
@@ -109,6 +111,7 @@ def calibrate(
         light=light,
         micrographs=tuple(names),
         estimate=estimate,
+        seems_empty=seems_empty(score, point),
         counts=_count_by_size(size[score >= threshold], prior),
         false_discovery_rate=decoys.false_discovery_rate(threshold),
         curve=threshold_curve(decoys),

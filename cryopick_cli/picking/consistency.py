@@ -109,6 +109,8 @@ def find_second_mode(
     config : ConsistencyConfig
         How high the second peak, and how low the valley between, must be.
     """
+    if len(diameter) == 0:
+        return None
     log_size = np.log(diameter)
     grid = np.arange(log_size.min() - 0.3, log_size.max() + 0.3, config.bandwidth / 4)
     density = smooth_histogram(log_size, weight, grid, config.bandwidth)

@@ -1,8 +1,8 @@
 """Which score makes a candidate a pick, without labels and without the user.
 
 The scores of good particles differ from one data set to the next, with contrast and crowding, but the best
-cut stays near one share of what the confident picks of that data set score. Decoys, copies of the data set
-in which there is nothing to find, tell whether there are particles at all.
+cut stays near one share of what the confident picks of that data set score. Decoys, copies of a few
+micrographs in which there is nothing to find, tell how many picks are false at least.
 """
 
 from __future__ import annotations
@@ -31,9 +31,6 @@ class ThresholdConfig:
     recall_factor: float = field(
         default=0.6, metadata={"help": "Factor on the threshold where few particles may be missed."}
     )
-    most_false: float = field(
-        default=0.5, metadata={"help": "Estimated share of false picks above which the threshold rises."}
-    )
     decoy_micrographs: int = field(
         default=4, metadata={"help": "Micrographs from which decoys are made, at most."}
     )
@@ -42,8 +39,6 @@ class ThresholdConfig:
         """Refuse settings without meaning."""
         if not min(self.precision_factor, self.recall_factor) > 0:
             raise ConfigError("precision_factor, recall_factor: expected positive numbers")
-        if not 0 < self.most_false <= 1:
-            raise ConfigError(f"most_false: found {self.most_false}, expected a share up to 1")
 
     def factor(self, target: str) -> float:
         """Give the factor on the threshold for a target."""
@@ -60,7 +55,10 @@ class DecoyScores(NamedTuple):
     """In the copies with phases drawn anew: noise of the same spectrum."""
 
     def false_discovery_rate(self, threshold: float) -> float:
-        """Estimate the share of false picks: as many as the worse of the two copies gives, 1 at most."""
+        """Estimate the share of false picks: as many as the worse of the two copies gives, 1 at most.
+
+        Dirt and ice crystals are in neither copy as they are in the micrograph: their share comes on top.
+        """
         picks = int((self.genuine >= threshold).sum())
         false = max(int((self.inverted >= threshold).sum()), int((self.randomised >= threshold).sum()))
         return min(1.0, false / picks) if picks else 0.0
@@ -88,40 +86,34 @@ def threshold_curve(decoys: DecoyScores) -> tuple[CurvePoint, ...]:
 
 
 def choose_threshold(
-    score: Floats,
-    point: OperatingPoint,
-    decoys: DecoyScores | None = None,
-    config: ThresholdConfig | None = None,
-    target: str = "f1",
+    score: Floats, point: OperatingPoint, config: ThresholdConfig | None = None, target: str = "f1"
 ) -> float:
     """Give the threshold for a data set from the scores of a sample of its candidates.
 
-    It is ``threshold_share`` of the typical confident score, the mean of the scores weighted by their
-    squares, ``sum(s³) / sum(s²)``; never below ``least_threshold``. Where decoys show that most of what
-    would be picked is false, it rises until they no longer do, if need be until nothing is picked.
+    It is ``threshold_share`` of the typical confident score, never below ``least_threshold``. Where even the
+    typical confident score is low, there seems to be no particle: then only what scores ``empty_threshold``
+    is picked.
 
     Parameters
     ----------
     score : (n,) float64
         Scores of all candidates after size prior and suppression of duplicates, 0 to 1.
     point : OperatingPoint
-        Share and lower limit, as fitted for the weights on development data.
-    decoys : DecoyScores, optional
+        Share and limits, as fitted for the weights on development data.
     config : ThresholdConfig, optional
     target : {"f1", "precision", "recall"}
     """
-    config = config or ThresholdConfig()
-    if len(score) == 0:
-        return point.least_threshold
-    typical = float((score**3).sum() / (score**2).sum())
-    threshold = max(point.least_threshold, config.factor(target) * point.threshold_share * typical)
-    return threshold if decoys is None else _raise_above(decoys, min(threshold, 1.0), config.most_false)
+    if seems_empty(score, point):
+        return point.empty_threshold
+    factor = (config or ThresholdConfig()).factor(target)
+    return min(0.99, max(point.least_threshold, factor * point.threshold_share * typical_score(score)))
 
 
-def _raise_above(decoys: DecoyScores, threshold: float, most_false: float) -> float:
-    """Raise a threshold through the scores of the decoys until few enough picks are false."""
-    steps = np.unique(np.concatenate([decoys.inverted, decoys.randomised]))
-    for step in [threshold, *(np.nextafter(steps[steps >= threshold], 1.0))]:
-        if decoys.false_discovery_rate(float(step)) <= most_false:
-            return float(step)
-    return 1.0
+def typical_score(score: Floats) -> float:
+    """Give the mean of the scores weighted by their squares, ``sum(s³) / sum(s²)``; 0 without scores."""
+    return float((score**3).sum() / (score**2).sum()) if len(score) else 0.0
+
+
+def seems_empty(score: Floats, point: OperatingPoint) -> bool:
+    """Tell whether a data set seems to hold no particle, or none that is clearly visible."""
+    return typical_score(score) < point.least_typical or len(score) == 0
