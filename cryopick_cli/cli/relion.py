@@ -33,7 +33,7 @@ from cryopick_cli.report.logfile import write_logfile
 JOB = "RELION job"
 UNUSED = "cryopick.relion.unused"
 _FOLDER = "--o"
-_NESTED = ("scale", "detection", "consistency")
+_NESTED = ("scale", "detection", "consistency", "masking")
 
 
 class ExternalJob(options.SectionCommand):

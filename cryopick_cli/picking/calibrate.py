@@ -16,10 +16,13 @@ from scipy.special import expit
 
 from cryopick_cli.errors import ConfigError
 from cryopick_cli.formats.micrograph import Micrograph
+from cryopick_cli.imaging.junk import JunkConfig
 from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.consistency import ConsistencyConfig, SizePrior, estimate_prior
 from cryopick_cli.picking.detect import Candidates, DetectConfig, detect
 from cryopick_cli.picking.duplicates import suppress_duplicates
+from cryopick_cli.picking.edges import AUTO, HELP, METAVAR, parse_edge
+from cryopick_cli.picking.junk import FLAG, MODES
 from cryopick_cli.picking.scale import ScaleConfig, ScaleEstimate, search_views, vote
 from cryopick_cli.picking.threshold import choose_threshold
 from cryopick_cli.picking.view import prepare_view
@@ -77,6 +80,16 @@ class PickConfig:
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     detection: DetectConfig = field(default_factory=DetectConfig)
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
+    junk: str = field(
+        default=FLAG,
+        metadata={
+            "help": "What becomes of candidates on carbon, gold, ice balls and the like: drop accepts none, "
+            "flag lowers their scores, keep changes nothing.",
+            "choices": MODES,
+        },
+    )
+    edge: str = field(default=AUTO, metadata={"help": HELP, "metavar": METAVAR})
+    masking: JunkConfig = field(default_factory=JunkConfig)
 
     def __post_init__(self) -> None:
         """Refuse settings without meaning."""
@@ -86,6 +99,9 @@ class PickConfig:
             raise ConfigError(f"--threshold: found {self.threshold}, expected auto or a number from 0 to 1")
         if self.contrast not in ("auto", "dark", "light"):
             raise ConfigError(f"--contrast: found {self.contrast!r}, expected auto, dark or light")
+        if self.junk not in MODES:
+            raise ConfigError(f"--junk: found {self.junk!r}, expected {', '.join(MODES)}")
+        parse_edge(self.edge)
         if self.calibration_micrographs < 1:
             raise ConfigError(
                 f"--calibration-micrographs: found {self.calibration_micrographs}, expected 1 or more"
@@ -97,14 +113,16 @@ class PickConfig:
         Raises
         ------
         ConfigError
-            If the diameter or the smallest distance is in Å and the pixel size is unknown.
+            If the diameter, the smallest distance or the edge is in Å and the pixel size is unknown.
         """
-        in_angstrom = self.min_distance is not None or (
-            self.diameter is not None and self.diameter.unit == "A"
+        edge = parse_edge(self.edge)
+        in_angstrom = self.min_distance is not None or any(
+            length is not None and length.unit == "A" for length in (self.diameter, edge)
         )
         if pixel_size is None and in_angstrom:
             raise ConfigError(
-                "unknown pixel size, expected one, as --diameter or --min-distance is in Å; give --pixel-size"
+                "unknown pixel size, expected one, as --diameter, --min-distance or --edge is in Å; give "
+                "--pixel-size"
             )
 
 

@@ -212,7 +212,7 @@ def test_record_explains_the_run(pick: Pick, weights: Path) -> None:
     assert content["config"]["pick"]["threshold"] == 0.3
     assert content["config"]["pick"]["seed"] == 7
     assert content["config"]["pick"]["detection"]["floor"] == DetectConfig().floor
-    assert content["config"]["files"] == {"format": "star,box", "box_size": None}
+    assert content["config"]["files"] == {"format": "star,box", "box_size": None, "write_masks": False}
     digest = hashlib.sha256((weights / "weights.safetensors").read_bytes()).hexdigest()
     assert content["weights"] == {"name": "tiny", "sha256": digest, "folder": str(weights)}
     assert content["device"]["device"] == "cpu"

@@ -63,7 +63,7 @@ def test_diameters_in_angstrom_need_a_pixel_size_only(planted_model: Model, plan
 
 def test_the_table_is_typed_sorted_and_speaks_of_odds(planted_model: Model, plant: Plant) -> None:
     picks = pick(planted_model, plant(40, CENTRES))
-    assert tuple(picks.columns) == COLUMNS
+    assert tuple(picks.columns) == (*COLUMNS, "junk")
     assert picks["accepted"].dtype == bool
     assert picks["score"].is_monotonic_decreasing
     assert picks["score"].between(0, 1).all()
@@ -77,7 +77,7 @@ def test_a_micrograph_without_particles_gives_an_empty_table_of_the_same_type(
     empty = plant(40, np.zeros((0, 2)))
     picks = pick(planted_model, empty)
     assert len(picks) == 0
-    assert tuple(picks.columns) == COLUMNS
+    assert tuple(picks.columns) == (*COLUMNS, "junk")
     assert picks.dtypes.equals(pick(planted_model, plant(40, CENTRES)).dtypes)
 
 
@@ -107,7 +107,7 @@ def test_the_threshold_parts_accepted_from_the_rest_and_keeps_both(
     found = Candidates(*np.array([(10, 10, 40, 3.0), (100, 10, 40, 1.0), (200, 10, 40, -1.0)]).T)
     calibration = Calibration(unit="px", prior=SizePrior(40.0, 0.15), threshold=threshold)
     micrograph = Micrograph(np.zeros((64, 300), np.float32), None, Path("one.mrc"))
-    picks = pick_micrograph(planted_model, micrograph, calibration, CONFIG, found)
+    picks = pick_micrograph(planted_model, micrograph, calibration, PickConfig(edge="0"), found)
     assert picks["x"].tolist() == [10, 100, 200]
     assert picks["accepted"].sum() == accepted
 
