@@ -31,6 +31,9 @@ _FEWEST_PARTICLES = 1
 _DARKER = 1.5
 # Diameter up to which a dark patch is one blob, in particle diameters.
 _LARGEST_BLOB = 3.0
+# Where a patch ends, as a share of its depth: at half of it a blurred edge lies where the sharp one did, but
+# areas may be uneven.
+_BLOB_DEPTH, _AREA_DEPTH = 0.5, 0.25
 _SMALLEST = 1e-12
 # Rings of points over a disc: 1 + 6 + 12 + 18 of them stand for equal areas.
 _RINGS = 3
@@ -57,7 +60,7 @@ class JunkConfig:
         default=0.22, metadata={"help": "Difference of the log of the fine grain's amplitude."}
     )
     smooth: float = field(
-        default=4.0, metadata={"help": "Difference of an area's level, in spreads of the fine image there."}
+        default=5.0, metadata={"help": "Difference of an area's level, in spreads of the fine image there."}
     )
     blob_diameters: float = field(
         default=1.3, metadata={"help": "Smallest diameter of a dark blob, in particle diameters."}
@@ -167,30 +170,37 @@ def _reduction(shape: tuple[int, int], diameter_px: float, config: JunkConfig) -
 
 
 class _Levels(NamedTuple):
-    """A reduced view at three widths, and how much its fine image varies about each place."""
+    """A reduced view at three widths, and how much it varies about each place."""
 
     fine: Array
     broad: Array
     around: Array
+    spread: Array
+    """Of all that is as fine as a particle, over a few particles."""
     ripple: Array
+    """Of what is finer than a particle, over one particle."""
 
     @classmethod
     def of(cls, small: Array, diameter: float) -> _Levels:
         broad = ndimage.gaussian_filter(small, diameter)
-        band = ndimage.gaussian_filter(small, diameter / 8) - broad
+        fine = ndimage.gaussian_filter(small, diameter / 8)
+        band = fine - broad
         power = ndimage.gaussian_filter(band * band, 1.5 * diameter)
+        narrow = fine - ndimage.gaussian_filter(small, diameter / 2)
+        close = ndimage.gaussian_filter(narrow * narrow, 0.75 * diameter)
         return cls(
             fine=ndimage.gaussian_filter(small, diameter / 4),
             broad=broad,
             around=ndimage.gaussian_filter(small, 4 * diameter),
-            ripple=np.sqrt(np.maximum(power, _SMALLEST**2)),
+            spread=np.sqrt(np.maximum(power, _SMALLEST**2)),
+            ripple=np.sqrt(np.maximum(close, _SMALLEST**2)),
         )
 
 
 def _dark_or_bright(small: Array, diameter: float, config: JunkConfig) -> Mask:
     """Mark areas of another grey level, and blobs darker and larger than particles."""
     levels = _Levels.of(small, diameter)
-    spread = float(np.exp(dominant_mode(np.log(levels.ripple))[0]))
+    spread = float(np.exp(dominant_mode(np.log(levels.spread))[0]))
     fine_mode, fine_spread = dominant_mode(levels.fine)
     below = fine_mode - levels.fine, levels.around - levels.fine
     limits = (
@@ -203,7 +213,7 @@ def _dark_or_bright(small: Array, diameter: float, config: JunkConfig) -> Mask:
     areas = _other_level(levels, spread, particle, diameter, config)
     radius = config.blob_diameters * diameter / 2
     blobs = opened(dark & (depth > _DARKER * particle), radius)
-    return areas | _compact(_core_of_each(blobs, depth, radius), diameter)
+    return areas | _compact(_core_of_each(blobs, depth, _BLOB_DEPTH, radius), diameter)
 
 
 def _other_level(
@@ -214,10 +224,8 @@ def _other_level(
     difference = np.abs(levels.broad - mode)
     limit = max(config.level * spread, config.outlier * sigma, particle, _SMALLEST)
     other = opened(difference > limit, config.area_diameters * diameter / 2)
-    return np.asarray(
-        ndimage.binary_propagation(other & (difference > config.smooth * levels.ripple), mask=other),
-        dtype=np.bool_,
-    )
+    smooth = ndimage.binary_propagation(other & (difference > config.smooth * levels.ripple), mask=other)
+    return _core_of_each(smooth, difference, _AREA_DEPTH, config.area_diameters * diameter / 2)
 
 
 def _compact(blobs: Mask, diameter: float) -> Mask:
@@ -241,13 +249,13 @@ def _darkness_of_particles(candidates: Mask, depth: Array, diameter: float) -> f
     return float(np.median(alone)) if len(alone) >= _FEWEST_PARTICLES else 0.0
 
 
-def _core_of_each(blobs: Mask, depth: Array, radius: float) -> Mask:
-    """Cut every blob at half of its depth, so that the blur round a particle does not make it larger."""
+def _core_of_each(blobs: Mask, depth: Array, share: float, radius: float) -> Mask:
+    """Cut every patch at a share of its depth, so that its blur does not make it larger."""
     labels, count = ndimage.label(blobs)
     if count == 0:
         return blobs
     deepest = np.concatenate([[0.0], np.asarray(ndimage.maximum(depth, labels, np.arange(1, count + 1)))])
-    return opened(blobs & (depth > 0.5 * deepest[labels]), radius)
+    return opened(blobs & (depth > share * deepest[labels]), radius)
 
 
 def _other_grain(small: Array, solid: Mask, diameter: float, config: JunkConfig) -> Mask:

@@ -23,8 +23,9 @@ from cryopick_cli.formats.coordinates import (
     WriteOptions,
     check_coordinates,
     concat_coordinates,
+    empty_coordinates,
 )
-from cryopick_cli.formats.inputs import MicrographSource
+from cryopick_cli.formats.inputs import MicrographSource, output_tree
 from cryopick_cli.formats.micrograph import MASK_SUFFIX, write_micrograph
 from cryopick_cli.formats.registry import FORMATS, find_format, write_coordinates
 from cryopick_cli.formats.star import write_coordinate_list
@@ -198,9 +199,28 @@ class RunFolder:
         write_text(self._part(row.relative), json.dumps(content), overwrite=True)
         return row
 
-    def read_run(self) -> list[tuple[Row, pd.DataFrame]]:
-        """Give the micrographs that an earlier run has picked into this folder with all their candidates."""
-        return [(row, self._read(row.relative)[1]) for row in self._other_rows([])]
+    def read_run(self) -> dict[str, tuple[Row, pd.DataFrame]]:
+        """Give the micrographs that an earlier run has picked into this folder with all their candidates.
+
+        Returns
+        -------
+        dict
+            Name -> row and candidates, in the order of the summary; those that failed without candidates.
+        """
+        picked = {row.name: (row, self._read(row.relative)[1]) for row in self._other_rows([])}
+        found: dict[str, tuple[Row, pd.DataFrame]] = {}
+        for name, status in self._statuses().items():
+            failed = Row(name=name, relative=output_tree(name), stamp="", status=status)
+            found[name] = picked.pop(name, (failed, empty_coordinates()))
+        return found | picked
+
+    def _statuses(self) -> dict[str, str]:
+        """Read what the summary says became of each micrograph; nothing where there is none."""
+        try:
+            table = pd.read_csv(self.folder / SUMMARY_FILE, dtype=str, keep_default_na=False)
+            return dict(zip(table["micrograph"], table["status"], strict=True))
+        except (OSError, ValueError, KeyError):
+            return {}
 
     def finish(self, rows: Sequence[Row]) -> pd.DataFrame:
         """Write the tables over all micrographs, those of earlier runs too; give every candidate.
