@@ -9,13 +9,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import pdist
+from torch import Tensor, nn
 
 from cryopick_cli.formats.coordinates import COLUMNS
 from cryopick_cli.formats.micrograph import Micrograph
-from cryopick_cli.model.weights import Model
+from cryopick_cli.model.config import NetworkConfig
+from cryopick_cli.model.device import DeviceChoice
+from cryopick_cli.model.network import Output
+from cryopick_cli.model.weights import Model, ModelCard, OperatingPoint
 from cryopick_cli.picking.calibrate import Calibration, PickConfig, calibrate
 from cryopick_cli.picking.consistency import SizePrior
-from cryopick_cli.picking.detect import Candidates
+from cryopick_cli.picking.detect import Candidates, DetectConfig
 from cryopick_cli.picking.pick import pick_micrograph
 
 Plant = Callable[..., Micrograph]
@@ -118,3 +126,38 @@ def test_picks_of_a_sure_network_have_finite_odds(planted_model: Model) -> None:
     micrograph = Micrograph(np.zeros((64, 64), np.float32), None, Path("one.mrc"))
     merit = pick_micrograph(planted_model, micrograph, calibration, CONFIG, found)["figure_of_merit"][0]
     assert 10 < merit < 20
+
+
+class ScatterNetwork(nn.Module):
+    """Answers every tile with the same crowd of likely particles, wherever they lie."""
+
+    multiple = 64
+
+    def __init__(self, seed: int, count: int) -> None:
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.anchors = torch.from_numpy(
+            np.column_stack([rng.uniform(0, 160, (count, 2)), rng.uniform(30, 50, count)]).astype(np.float32)
+        )
+        self.logits = torch.from_numpy(rng.normal(1, 1, count).astype(np.float32))
+
+    def forward(self, view: Tensor) -> Output:
+        return Output(self.logits[None], torch.zeros(1, len(self.anchors), 3), self.anchors)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000), st.integers(0, 60), st.integers(60, 400), st.floats(0, 60))
+def test_no_two_candidates_are_nearer_than_the_distance_whatever_the_tiles(
+    seed: int, count: int, side: int, distance: float
+) -> None:
+    config = PickConfig(
+        detection=DetectConfig(tile_px=128, tile_overlap_px=64, overlap_iou=0.9), min_distance=distance
+    )
+    calibration = Calibration(unit="Å", prior=SizePrior(40.0, 0.3), threshold=0.3)
+    micrograph = Micrograph(np.zeros((side, 220), np.float32), 1.0, Path("one.mrc"))
+    card = ModelCard(name="", sha256="", network=NetworkConfig(), operating_point=OperatingPoint())
+    cpu = DeviceChoice(torch.device("cpu"), torch.float32, "a test")
+    model = Model(ScatterNetwork(seed, count), card, cpu)  # type: ignore[arg-type]
+    picks = pick_micrograph(model, micrograph, calibration, config)
+    if len(picks) > 1:
+        assert pdist(picks[["x", "y"]]).min() >= distance * (1 - 1e-6)
