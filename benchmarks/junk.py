@@ -114,7 +114,7 @@ def draw(folder: Path, out: Path) -> None:
         picture[outline] = (255, 170, 0)
         tiles.append(np.pad(picture, ((3, 3), (3, 3), (0, 0)), constant_values=255))
     sheet = np.vstack([np.hstack(tiles[:3]), np.hstack(tiles[3:])])
-    image = Image.fromarray(sheet.astype(np.uint8)).quantize(96)
+    image = Image.fromarray(sheet.astype(np.uint8)).quantize(32)
     image.save(out, optimize=True)
 
 
