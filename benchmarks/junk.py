@@ -104,7 +104,7 @@ def draw(folder: Path, out: Path) -> None:
     for pattern in SHOWN:
         path = sorted(folder.glob(pattern))[0]
         array, mask = masked(path)
-        side = (300, 300)
+        side = (270, 270)
         grey = resample(np.nan_to_num(array), side)
         low, high = np.percentile(grey, [1, 99])
         picture = np.repeat((np.clip((grey - low) / (high - low), 0, 1) * 210)[..., None], 3, axis=2)
