@@ -6,6 +6,7 @@ answer at once and load no torch. Nothing here reads a micrograph.
 
 from __future__ import annotations
 
+import builtins
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,9 @@ class LazyCommand:
 
 
 def _command(name: str, summary: str) -> LazyCommand:
-    return LazyCommand(f"cryopick_cli.cli.{name}:{name}", summary)
+    # A trailing line keeps functions from hiding Python's own names.
+    function = f"{name}_" if name in vars(builtins) else name
+    return LazyCommand(f"cryopick_cli.cli.{name}:{function}", summary)
 
 
 # In order of use; the titles are those of the sections of ``cryopick --help``.
@@ -43,6 +46,7 @@ COMMANDS: Mapping[str, Mapping[str, LazyCommand]] = {
     "Pick": {
         "pick": _command("pick", "Pick particles in micrographs; the particle size need not be known."),
         "relion": _command("relion", "Pick particles as an External job of RELION 3.1, 4 or 5."),
+        "filter": _command("filter", "Cut a finished run anew, without picking again."),
     },
     "Judge and exchange": {
         "evaluate": _command("evaluate", "Judge picks against reference coordinates."),

@@ -26,7 +26,7 @@ from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
 from cryopick_cli.report.logfile import write_logfile
 
-_NESTED = ("scale", "detection", "consistency")
+_NESTED = ("scale", "detection", "consistency", "thresholding", "masking")
 
 
 @click.command(cls=ExternalJob)

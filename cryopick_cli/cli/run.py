@@ -18,8 +18,9 @@ from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.errors import CryopickError, OutputError
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import read_micrograph
-from cryopick_cli.picking.batch import Batch, Result
+from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.calibrate import Calibration
+from cryopick_cli.picking.result import Result
 from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder, picture_of
 from cryopick_cli.report.overlay import draw_picks
 from cryopick_cli.settings import from_mapping, to_mapping

@@ -22,14 +22,16 @@ MICROGRAPH = "micrograph"
 FLOAT_COLUMNS = ("x", "y", "diameter_px", "diameter_A", "score", "figure_of_merit")
 COLUMNS = (*FLOAT_COLUMNS, "accepted")
 # Of references: how much of the particle shows (0 to 1), and whether a pick there counts neither way.
-# Of files made of boxes: the edge of the box, which is no diameter.
-OPTIONAL_COLUMNS = ("visible", "ignore", "box_size_px")
+# Of files made of boxes: the edge of the box, which is no diameter. Of picks: how much of the particle lies
+# on junk (0 to 1).
+OPTIONAL_COLUMNS = ("visible", "ignore", "box_size_px", "junk")
 _DTYPES: dict[str, str] = {
     **dict.fromkeys(FLOAT_COLUMNS, "float64"),
     "accepted": "bool",
     "visible": "float64",
     "ignore": "bool",
     "box_size_px": "float64",
+    "junk": "float64",
 }
 # Keeps log-odds within about +-16, which prints in RELION's columns.
 _SMALLEST_ODDS = 1e-7

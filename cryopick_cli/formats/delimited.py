@@ -58,6 +58,7 @@ _ROUNDING = {
     "score": 6,
     "figure_of_merit": 6,
     "visible": 4,
+    "junk": 3,
 }
 # The order in which tables are written: what a reader wants first, then the rest.
 _WRITTEN = (

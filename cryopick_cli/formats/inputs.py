@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from cryopick_cli.errors import InputError
 from cryopick_cli.formats import cryosparc, star_micrographs
-from cryopick_cli.formats.micrograph import SUFFIXES, is_micrograph_name, split_suffix
+from cryopick_cli.formats.micrograph import MASK_SUFFIX, SUFFIXES, is_micrograph_name, split_suffix
 from cryopick_cli.formats.star_blocks import read_text
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,9 @@ def _walk(folder: Path) -> Iterable[Path]:
     for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (
-            Path(parent, name) for name in names if not name.startswith(".") and is_micrograph_name(name)
+            Path(parent, name)
+            for name in names
+            if is_micrograph_name(name) and not (name.startswith(".") or name.endswith(MASK_SUFFIX))
         )
 
 

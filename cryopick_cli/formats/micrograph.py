@@ -24,6 +24,8 @@ from cryopick_cli.formats import mrc
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+# What picking puts after a stem to name its mask of junk, which is no micrograph.
+MASK_SUFFIX = "_junk.mrc"
 SUFFIXES = (*mrc.SUFFIXES, *TIFF_SUFFIXES, *PICTURE_SUFFIXES)
 _MOVIE_SUFFIXES = (".eer",)
 # Rec. 601, as in most pictures; a grey picture stored as colour comes out unchanged.

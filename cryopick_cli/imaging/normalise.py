@@ -1,7 +1,7 @@
 """Bring every micrograph to one grey scale: broad background off, median 0, robust spread 1, clipped.
 
 Statistics are medians, so that carbon, gold or an ice ball that fills less than half of the view cannot
-spoil them.
+spoil them. Areas of one value, dead or saturated, may fill more than half.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ _MAD_TO_SIGMA = 1.4826
 # The background is smooth, so it is found on a grid on which its Gaussian has this sigma.
 _COARSE_SIGMA_PX = 2.0
 _SAMPLE = 40_000
+# A square of this edge whose values differ by less than this share is dead; resampling leaves such traces.
+_DEAD_PX = 9
+_SAME = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +57,14 @@ def normalise(array: NDArray[np.float32], config: NormaliseConfig) -> NDArray[np
     (h, w) float32
         Median about 0, robust standard deviation about 1, within ``± clip``. A constant array gives zeros.
     """
-    flat = _limit(fill_non_finite(array), config.clip)
+    filled = fill_non_finite(array)
+    live = _live(filled)
+    if live is not None:
+        filled = np.where(live, filled, np.median(filled[live])).astype(np.float32)
+    flat = _limit(filled, live, config.clip)
     sigma = config.background_fraction * min(array.shape)
     flat = flat - background(flat, sigma)
-    centre, spread = robust_statistics(flat)
+    centre, spread = robust_statistics(flat if live is None else flat[live])
     if spread == 0:
         return np.zeros_like(flat)
     even: NDArray[np.float32] = np.clip((flat - centre) / spread, -config.clip, config.clip)
@@ -100,9 +107,27 @@ def fill_non_finite(array: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(finite, array, fill).astype(np.float32)
 
 
-def _limit(array: NDArray[np.float32], clip: float) -> NDArray[np.float32]:
+def _live(array: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+    """Tell what is picture from dead areas of one value, where these fill more than half of a view.
+
+    Saturated, masked and empty areas are such, and what was not finite. Scattered equal values, as counts of
+    few electrons are, and views of one value all over count as picture: None then.
+    """
+    sample = array.ravel()[:: max(1, array.size // _SAMPLE)]
+    centre = float(np.median(sample))
+    tolerance = _SAME * max(abs(centre), float(np.std(sample)))
+    if np.median(np.abs(sample - centre)) > tolerance:
+        return None
+    highest, lowest = (
+        extreme(array, size=_DEAD_PX) for extreme in (ndimage.maximum_filter, ndimage.minimum_filter)
+    )
+    dead = ndimage.binary_dilation(highest - lowest <= tolerance, iterations=_DEAD_PX // 2)
+    return None if dead.all() or not dead.any() else ~dead
+
+
+def _limit(array: NDArray[np.float32], live: NDArray[np.bool_] | None, clip: float) -> NDArray[np.float32]:
     """Cut extremes before the background is taken, so that gold and hot pixels do not bleed into it."""
-    centre, spread = robust_statistics(array)
+    centre, spread = robust_statistics(array if live is None else array[live])
     if spread == 0:
         return array
     return np.clip(array, centre - 2 * clip * spread, centre + 2 * clip * spread)

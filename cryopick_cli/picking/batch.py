@@ -14,7 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pandas as pd
 
 from cryopick_cli.errors import CryopickError
 from cryopick_cli.formats.inputs import MicrographSource
@@ -22,7 +21,8 @@ from cryopick_cli.formats.micrograph import Micrograph, read_micrograph, read_mi
 from cryopick_cli.model.weights import Model
 from cryopick_cli.picking.calibrate import Calibration, calibrate, choose_sample
 from cryopick_cli.picking.config import PickConfig
-from cryopick_cli.picking.pick import pick_micrograph
+from cryopick_cli.picking.pick import find_mask, pick_micrograph
+from cryopick_cli.picking.result import Result
 
 log = logging.getLogger(__name__)
 
@@ -30,19 +30,6 @@ log = logging.getLogger(__name__)
 _READ_AHEAD = 3
 # A micrograph smaller than half of the network's coarsest cell shows no particle in full.
 _SMALLEST_SIDE_PX = 32
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one micrograph: its picks, or why there are none."""
-
-    source: MicrographSource
-    seconds: float
-    picks: pd.DataFrame | None = None
-    shape: tuple[int, int] | None = None
-    pixel_size: float | None = None
-    box_size_px: int | None = None
-    error: str | None = None
 
 
 @dataclass
@@ -101,7 +88,8 @@ class Batch:
         if kind not in self.calibrations:  # its header could not be read when the sample was drawn
             self.calibrations[kind] = calibrate(self.model, [micrograph], [source.relative], self.config)
         calibration = self.calibrations[kind]
-        picks = pick_micrograph(self.model, micrograph, calibration, self.config)
+        mask = find_mask(micrograph, calibration, self.config)
+        picks = pick_micrograph(self.model, micrograph, calibration, self.config, None, mask)
         return Result(
             source,
             0.0,
@@ -109,6 +97,7 @@ class Batch:
             shape=(micrograph.array.shape[0], micrograph.array.shape[1]),
             pixel_size=micrograph.pixel_size,
             box_size_px=calibration.box_size_px(micrograph.pixel_size),
+            junk=mask,
         )
 
     def _can_be_measured(self, micrograph: Micrograph) -> bool:

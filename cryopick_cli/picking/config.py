@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cryopick_cli.errors import ConfigError
+from cryopick_cli.imaging.junk import JunkConfig
 from cryopick_cli.picking.consistency import SIZE_PRIORS, ConsistencyConfig
 from cryopick_cli.picking.detect import DetectConfig
+from cryopick_cli.picking.edges import AUTO, HELP, METAVAR, parse_edge
+from cryopick_cli.picking.junk import FLAG, MODES
 from cryopick_cli.picking.scale import ScaleConfig
 from cryopick_cli.picking.threshold import TARGETS, ThresholdConfig
 from cryopick_cli.units import Length
@@ -75,6 +78,16 @@ class PickConfig:
     detection: DetectConfig = field(default_factory=DetectConfig)
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     thresholding: ThresholdConfig = field(default_factory=ThresholdConfig)
+    junk: str = field(
+        default=FLAG,
+        metadata={
+            "help": "What becomes of candidates on carbon, gold, ice balls and the like: drop accepts none, "
+            "flag lowers their scores, keep changes nothing.",
+            "choices": MODES,
+        },
+    )
+    edge: str = field(default=AUTO, metadata={"help": HELP, "metavar": METAVAR})
+    masking: JunkConfig = field(default_factory=JunkConfig)
 
     def __post_init__(self) -> None:
         """Refuse settings without meaning."""
@@ -84,7 +97,8 @@ class PickConfig:
             raise ConfigError(f"--threshold: found {self.threshold}, expected auto or a number from 0 to 1")
         if self.contrast not in ("auto", "dark", "light"):
             raise ConfigError(f"--contrast: found {self.contrast!r}, expected auto, dark or light")
-        for name, choices in (("size_prior", SIZE_PRIORS), ("target", TARGETS)):
+        parse_edge(self.edge)
+        for name, choices in (("junk", MODES), ("size_prior", SIZE_PRIORS), ("target", TARGETS)):
             if getattr(self, name) not in choices:
                 raise ConfigError(
                     f"--{name.replace('_', '-')}: found {getattr(self, name)!r}, expected one of {choices}"
@@ -100,12 +114,14 @@ class PickConfig:
         Raises
         ------
         ConfigError
-            If the diameter or the smallest distance is in Å and the pixel size is unknown.
+            If the diameter, the smallest distance or the edge is in Å and the pixel size is unknown.
         """
-        in_angstrom = self.min_distance is not None or (
-            self.diameter is not None and self.diameter.unit == "A"
+        edge = parse_edge(self.edge)
+        in_angstrom = self.min_distance is not None or any(
+            length is not None and length.unit == "A" for length in (self.diameter, edge)
         )
         if pixel_size is None and in_angstrom:
             raise ConfigError(
-                "unknown pixel size, expected one, as --diameter or --min-distance is in Å; give --pixel-size"
+                "unknown pixel size, expected one, as --diameter, --min-distance or --edge is in Å; give "
+                "--pixel-size"
             )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cryopick_cli.errors import ConfigError, CryopickError, OutputError
@@ -22,19 +23,21 @@ from cryopick_cli.formats.coordinates import (
     WriteOptions,
     check_coordinates,
     concat_coordinates,
+    empty_coordinates,
 )
 from cryopick_cli.formats.cryosparc_group import SUFFIX as GROUP_SUFFIX
-from cryopick_cli.formats.inputs import MicrographSource
+from cryopick_cli.formats.inputs import MicrographSource, output_tree
+from cryopick_cli.formats.micrograph import MASK_SUFFIX, write_micrograph
 from cryopick_cli.formats.registry import FORMATS, find_format, write_coordinates
 from cryopick_cli.formats.star import write_coordinate_list
-from cryopick_cli.picking.batch import Result
+from cryopick_cli.picking.result import Result
 
 PICKS_FILE, SUMMARY_FILE, RECORD_FILE, LIST_FILE = "picks.csv", "summary.csv", "run.json", "autopick.star"
-PICKS_COLUMNS = ("micrograph", "x", "y", "diameter_px", "diameter_A", "score", "accepted")
+PICKS_COLUMNS = ("micrograph", "x", "y", "diameter_px", "diameter_A", "score", "accepted", "junk")
 SUMMARY_COLUMNS = ("micrograph", "picks", "median_diameter_px", "seconds", "status")
 DONE = "picked"
-_KEPT_COLUMNS = ("x", "y", "diameter_px", "diameter_A", "score", "figure_of_merit", "accepted")
-_DECIMALS = {"x": 3, "y": 3, "diameter_px": 2, "diameter_A": 2, "score": 5}
+_KEPT_COLUMNS = ("x", "y", "diameter_px", "diameter_A", "score", "figure_of_merit", "accepted", "junk")
+_DECIMALS = {"x": 3, "y": 3, "diameter_px": 2, "diameter_A": 2, "score": 5, "junk": 3}
 _PARTS = ".cryopick"
 _STAR = "star"
 
@@ -55,6 +58,13 @@ class OutputConfig:
         metadata={
             "help": "Edge of the boxes in BOX and CBOX files. Default: the suggested one.",
             "metavar": "PX",
+        },
+    )
+    write_masks: bool = field(
+        default=False,
+        metadata={
+            "help": f"Write where there is no ice to <stem>{MASK_SUFFIX}: 1 on junk, 0 elsewhere, in the "
+            "micrograph's shape.",
         },
     )
 
@@ -139,7 +149,7 @@ class RunFolder:
         row = self._row_in(source.relative)
         if row is None:
             return None
-        written = all(self.path_of(row.relative, name).exists() for name in self._own_files())
+        written = all(path.exists() for path in self._files_of(row.relative))
         return row if written and row.name == source.name and row.stamp == stamp_of(source.path) else None
 
     def write(self, result: Result) -> Row:
@@ -157,25 +167,61 @@ class RunFolder:
                 name=source.name, relative=source.relative, stamp="", status=result.error or "failed"
             )
             return replace(failed, seconds=round(result.seconds, 3))
-        accepted = picks[picks["accepted"]]
         row = Row(
             name=source.name,
             relative=source.relative,
             stamp=stamp_of(source.path),
-            picks=len(accepted),
-            median_diameter_px=round(float(accepted["diameter_px"].median()), 2) if len(accepted) else None,
             seconds=round(result.seconds, 3),
             shape=result.shape,
             pixel_size=result.pixel_size,
             box_size_px=result.box_size_px,
         )
-        options = WriteOptions(box_size_px=self.config.box_size or result.box_size_px, overwrite=True)
+        if self.config.write_masks:
+            self._write_mask(result)
+        return self.write_picks(row, picks)
+
+    def write_picks(self, row: Row, picks: pd.DataFrame) -> Row:
+        """Write the coordinate files of a micrograph and keep its candidates; give its row with their count.
+
+        Raises
+        ------
+        OutputError
+            If a file cannot be written.
+        """
+        accepted = picks[picks["accepted"]]
+        median = round(float(accepted["diameter_px"].median()), 2) if len(accepted) else None
+        row = replace(row, picks=len(accepted), median_diameter_px=median)
+        options = WriteOptions(box_size_px=self.config.box_size or row.box_size_px, overwrite=True)
         for name in self._own_files():
             named = _named(picks, row.name) if FORMATS[name].names_micrograph else picks
             write_coordinates(self.path_of(row.relative, name), named, name, options)
-        content = {"row": asdict(row), "picks": {c: picks[c].tolist() for c in _KEPT_COLUMNS}}
+        kept = [column for column in _KEPT_COLUMNS if column in picks]
+        content = {"row": asdict(row), "picks": {c: picks[c].tolist() for c in kept}}
         write_text(self._part(row.relative), json.dumps(content), overwrite=True)
         return row
+
+    def read_run(self) -> dict[str, tuple[Row, pd.DataFrame]]:
+        """Give the micrographs that an earlier run has picked into this folder with all their candidates.
+
+        Returns
+        -------
+        dict
+            Name -> row and candidates, in the order of the summary; those that failed without candidates.
+        """
+        picked = {row.name: (row, self._read(row.relative)[1]) for row in self._other_rows([])}
+        found: dict[str, tuple[Row, pd.DataFrame]] = {}
+        for name, status in self._statuses().items():
+            failed = Row(name=name, relative=output_tree(name), stamp="", status=status)
+            found[name] = picked.pop(name, (failed, empty_coordinates()))
+        return found | picked
+
+    def _statuses(self) -> dict[str, str]:
+        """Read what the summary says became of each micrograph; nothing where there is none."""
+        try:
+            table = pd.read_csv(self.folder / SUMMARY_FILE, dtype=str, keep_default_na=False)
+            return dict(zip(table["micrograph"], table["status"], strict=True))
+        except (OSError, ValueError, KeyError):
+            return {}
 
     def finish(self, rows: Sequence[Row]) -> pd.DataFrame:
         """Write the tables over all micrographs, those of earlier runs too; give every candidate.
@@ -188,9 +234,8 @@ class RunFolder:
         rows = [*rows, *self._other_rows(rows)]
         done = [row for row in rows if row.done]
         joined = concat_coordinates({row.name: self._read(row.relative)[1] for row in done})
-        write_text(
-            self.folder / PICKS_FILE, _as_csv(joined[list(PICKS_COLUMNS)].round(_DECIMALS)), overwrite=True
-        )
+        table = joined.reindex(columns=list(PICKS_COLUMNS)).round(_DECIMALS)
+        write_text(self.folder / PICKS_FILE, _as_csv(table), overwrite=True)
         lines = [
             (row.name, row.picks, row.median_diameter_px, f"{row.seconds:.3f}", row.status) for row in rows
         ]
@@ -216,9 +261,25 @@ class RunFolder:
         """Give where a micrograph's coordinate file of a format lies."""
         return self.folder / f"{relative}{FORMATS[format_name].suffix}"
 
+    def mask_path_of(self, relative: str) -> Path:
+        """Give where a micrograph's mask of junk lies."""
+        return self.folder / f"{relative}{MASK_SUFFIX}"
+
+    def _write_mask(self, result: Result) -> None:
+        if result.shape is None:
+            return
+        mask = np.zeros(result.shape, np.float32) if result.junk is None else result.junk.full()
+        path = self.mask_path_of(result.source.relative)
+        write_micrograph(path, mask, result.pixel_size, np.int8, overwrite=True)
+
+    def _files_of(self, relative: str) -> list[Path]:
+        """List the files that a run with these settings writes for a micrograph."""
+        masks = [self.mask_path_of(relative)] if self.config.write_masks else []
+        return [*(self.path_of(relative, name) for name in self._own_files()), *masks]
+
     def _refuse_foreign_files(self, sources: Sequence[MicrographSource]) -> None:
         tables = [self.folder / name for name in (PICKS_FILE, SUMMARY_FILE, LIST_FILE)]
-        own = [self.path_of(source.relative, name) for source in sources for name in self._own_files()]
+        own = [path for source in sources for path in self._files_of(source.relative)]
         there = [path for path in (*tables, *own) if path.exists()]
         if there:
             raise OutputError(
@@ -228,7 +289,7 @@ class RunFolder:
 
     def _discard(self, relative: str) -> None:
         """Remove what an earlier run has made of a micrograph that cannot be picked any more."""
-        for path in (self._part(relative), *(self.path_of(relative, name) for name in self._own_files())):
+        for path in (self._part(relative), *self._files_of(relative)):
             path.unlink(missing_ok=True)
 
     def _remove_earlier_run(self, given: set[str]) -> None:

@@ -21,7 +21,7 @@ from scipy.special import expit
 
 import cryopick_cli
 from cryopick_cli.cli.main import cli
-from cryopick_cli.formats.micrograph import write_micrograph
+from cryopick_cli.formats.micrograph import read_micrograph, write_micrograph
 from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.model.weights import OperatingPoint, save_model
@@ -212,7 +212,7 @@ def test_record_explains_the_run(pick: Pick, weights: Path) -> None:
     assert content["config"]["pick"]["threshold"] == 0.3
     assert content["config"]["pick"]["seed"] == 7
     assert content["config"]["pick"]["detection"]["floor"] == DetectConfig().floor
-    assert content["config"]["files"] == {"format": "star,box", "box_size": None}
+    assert content["config"]["files"] == {"format": "star,box", "box_size": None, "write_masks": False}
     digest = hashlib.sha256((weights / "weights.safetensors").read_bytes()).hexdigest()
     assert content["weights"] == {"name": "tiny", "sha256": digest, "folder": str(weights)}
     assert content["device"]["device"] == "cpu"
@@ -447,3 +447,56 @@ def test_help_names_every_option_with_its_default() -> None:
     for option in ("--pixel-size", "--threshold", "--diameter", "--min-distance", "--box-size", "--resume"):
         assert option in result.stdout
     assert "[default: star,box]" in result.stdout.replace("\n", " ").replace("  ", " ")
+
+
+def test_picks_near_the_edge_stay_in_the_table_and_are_accepted_on_demand(pick: Pick) -> None:
+    array = np.random.default_rng(3).normal(size=(200, 260)).astype(np.float32)
+    rows, columns = np.mgrid[:200, :260]
+    for x, y in (*CENTRES, (20.0, 100.0)):
+        array[(columns - x) ** 2 + (rows - y) ** 2 <= 15**2] -= 30
+    write_micrograph(Path("mics/a.mrc"), array, overwrite=True)
+    pick("--in", "mics/a.mrc")
+    assert len(pd.read_csv("out/picks.csv").query("micrograph == 'mics/a.mrc'")) == 6
+    assert len(starfile.read("out/a_autopick.star")) == 5
+    pick("--overwrite", "--edge", "0")
+    assert len(starfile.read("out/a_autopick.star")) == 6
+    pick("--overwrite", "--edge", "70px")
+    assert accepted()["x"].between(69.5, 189.5).all()
+
+
+def plant_junk() -> None:
+    """Give the right third of `mics/a` a coarser grain, and put a disc upon it."""
+    array = np.random.default_rng(3).normal(size=(400, 620)).astype(np.float32)
+    rows, columns = np.mgrid[:400, :620]
+    array[:, 480:] *= 3
+    for x, y in (*(2 * CENTRES), (550.0, 200.0)):
+        array[(columns - x) ** 2 + (rows - y) ** 2 <= 15**2] -= 30
+    write_micrograph(Path("mics/a.mrc"), array, overwrite=True)
+
+
+def test_junk_lowers_scores_is_dropped_or_kept_and_its_mask_is_written(pick: Pick) -> None:
+    plant_junk()
+    found = {}
+    for mode in ("flag", "drop", "keep"):
+        result = pick("--junk", mode, "--overwrite", "--write-masks", "--threshold", "0.1", "--edge", "0")
+        assert result.exit_code == 0, result.output
+        table = pd.read_csv("out/picks.csv").query("micrograph == 'mics/a.mrc'")
+        found[mode] = table.loc[table["x"].sub(550).abs().idxmin()]
+        assert table.query("x < 450")["junk"].max() == 0
+        assert table.query("x < 450")["accepted"].all()
+    assert found["keep"]["junk"] == found["flag"]["junk"] == 1
+    assert found["flag"]["score"] == pytest.approx(0.2 * found["keep"]["score"], abs=1e-4)
+    assert [bool(found[mode]["accepted"]) for mode in ("flag", "drop", "keep")] == [True, False, True]
+    mask = read_micrograph(Path("out/a_junk.mrc")).array
+    assert mask.shape == (400, 620)
+    assert set(np.unique(mask)) == {0, 1}
+    assert mask[200, 560] == 1
+    assert not mask[:, :400].any()
+    assert Path("out/grid/c_junk.mrc").is_file()
+
+
+def test_masks_are_no_micrographs_for_the_next_run(pick: Pick) -> None:
+    plant_junk()
+    pick("--out", "mics", "--write-masks")
+    assert Path("mics/a_junk.mrc").is_file()
+    assert facts(pick("--out", "again"))["Micrographs"] == "3 of 3"

@@ -15,6 +15,7 @@ from cryopick_cli.imaging.normalise import (
     normalise,
     robust_statistics,
 )
+from cryopick_cli.imaging.resample import resample
 
 Array = NDArray[np.float32]
 CONFIG = NormaliseConfig()
@@ -131,6 +132,27 @@ def test_values_that_are_not_finite_count_as_background(noise: Array) -> None:
     assert np.abs(view[30:50, 40:70]).max() < 0.5
     elsewhere = np.s_[100:180, 150:400]
     np.testing.assert_allclose(view[elsewhere], normalise(noise, CONFIG)[elsewhere], atol=0.15)
+
+
+@pytest.mark.parametrize("grey", [np.nan, 0.0, 255.0, -1000.1])
+def test_a_dead_area_over_more_than_half_of_the_view_leaves_the_ice_as_it_is(
+    grey: float, noise: Array
+) -> None:
+    """Such as a saturated or masked part: the statistics are those of the rest."""
+    dead = noise.copy() + 7
+    dead[:, :260] = grey
+    view = normalise(dead, CONFIG)
+    ice = view[:, 320:]
+    assert abs(np.median(ice)) < 0.1
+    assert 0.9 < ice.std() < 1.1
+    assert np.abs(view[:, :240]).max() < 0.5
+
+
+def test_a_dead_area_is_known_after_resampling_too(noise: Array) -> None:
+    dead = noise + 7
+    dead[:, :300] = 1000.1
+    view = normalise(resample(dead, (200, 280)), CONFIG)
+    assert np.median(np.abs(view[:, 220:])) == pytest.approx(0.67, abs=0.1)
 
 
 def test_fill_takes_the_median_of_the_rest_and_leaves_finite_arrays_alone(noise: Array) -> None:

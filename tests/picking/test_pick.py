@@ -9,14 +9,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import pdist
+from torch import Tensor, nn
 
 from cryopick_cli.formats.coordinates import COLUMNS
 from cryopick_cli.formats.micrograph import Micrograph
-from cryopick_cli.model.weights import Model
+from cryopick_cli.model.config import NetworkConfig
+from cryopick_cli.model.device import DeviceChoice
+from cryopick_cli.model.network import Output
+from cryopick_cli.model.weights import Model, ModelCard, OperatingPoint
 from cryopick_cli.picking.calibrate import Calibration, calibrate
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
-from cryopick_cli.picking.detect import Candidates
+from cryopick_cli.picking.detect import Candidates, DetectConfig
 from cryopick_cli.picking.pick import pick_micrograph
 
 Plant = Callable[..., Micrograph]
@@ -64,7 +72,7 @@ def test_diameters_in_angstrom_need_a_pixel_size_only(planted_model: Model, plan
 
 def test_the_table_is_typed_sorted_and_speaks_of_odds(planted_model: Model, plant: Plant) -> None:
     picks = pick(planted_model, plant(40, CENTRES))
-    assert tuple(picks.columns) == COLUMNS
+    assert tuple(picks.columns) == (*COLUMNS, "junk")
     assert picks["accepted"].dtype == bool
     assert picks["score"].is_monotonic_decreasing
     assert picks["score"].between(0, 1).all()
@@ -78,7 +86,7 @@ def test_a_micrograph_without_particles_gives_an_empty_table_of_the_same_type(
     empty = plant(40, np.zeros((0, 2)))
     picks = pick(planted_model, empty)
     assert len(picks) == 0
-    assert tuple(picks.columns) == COLUMNS
+    assert tuple(picks.columns) == (*COLUMNS, "junk")
     assert picks.dtypes.equals(pick(planted_model, plant(40, CENTRES)).dtypes)
 
 
@@ -108,7 +116,7 @@ def test_the_threshold_parts_accepted_from_the_rest_and_keeps_both(
     found = Candidates(*np.array([(10, 10, 40, 3.0), (100, 10, 40, 1.0), (200, 10, 40, -1.0)]).T)
     calibration = Calibration(unit="px", prior=SizePrior(40.0, 0.15), threshold=threshold)
     micrograph = Micrograph(np.zeros((64, 300), np.float32), None, Path("one.mrc"))
-    picks = pick_micrograph(planted_model, micrograph, calibration, CONFIG, found)
+    picks = pick_micrograph(planted_model, micrograph, calibration, PickConfig(edge="0"), found)
     assert picks["x"].tolist() == [10, 100, 200]
     assert picks["accepted"].sum() == accepted
 
@@ -119,3 +127,38 @@ def test_picks_of_a_sure_network_have_finite_odds(planted_model: Model) -> None:
     micrograph = Micrograph(np.zeros((64, 64), np.float32), None, Path("one.mrc"))
     merit = pick_micrograph(planted_model, micrograph, calibration, CONFIG, found)["figure_of_merit"][0]
     assert 10 < merit < 20
+
+
+class ScatterNetwork(nn.Module):
+    """Answers every tile with the same crowd of likely particles, wherever they lie."""
+
+    multiple = 64
+
+    def __init__(self, seed: int, count: int) -> None:
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.anchors = torch.from_numpy(
+            np.column_stack([rng.uniform(0, 160, (count, 2)), rng.uniform(30, 50, count)]).astype(np.float32)
+        )
+        self.logits = torch.from_numpy(rng.normal(1, 1, count).astype(np.float32))
+
+    def forward(self, view: Tensor) -> Output:
+        return Output(self.logits[None], torch.zeros(1, len(self.anchors), 3), self.anchors)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000), st.integers(0, 60), st.integers(60, 400), st.floats(0, 60))
+def test_no_two_candidates_are_nearer_than_the_distance_whatever_the_tiles(
+    seed: int, count: int, side: int, distance: float
+) -> None:
+    config = PickConfig(
+        detection=DetectConfig(tile_px=128, tile_overlap_px=64, overlap_iou=0.9), min_distance=distance
+    )
+    calibration = Calibration(unit="Å", prior=SizePrior(40.0, 0.3), threshold=0.3)
+    micrograph = Micrograph(np.zeros((side, 220), np.float32), 1.0, Path("one.mrc"))
+    card = ModelCard(name="", sha256="", network=NetworkConfig(), operating_point=OperatingPoint())
+    cpu = DeviceChoice(torch.device("cpu"), torch.float32, "a test")
+    model = Model(ScatterNetwork(seed, count), card, cpu)  # type: ignore[arg-type]
+    picks = pick_micrograph(model, micrograph, calibration, config)
+    if len(picks) > 1:
+        assert pdist(picks[["x", "y"]]).min() >= distance * (1 - 1e-6)

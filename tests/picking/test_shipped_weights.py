@@ -31,7 +31,7 @@ def picked():
     model = load_model(DEFAULT_WEIGHTS, choose_device("cpu"))
     micrograph = read_micrograph(MICROGRAPH)
     calibration = calibrate(model, [micrograph], [MICROGRAPH.name], PickConfig())
-    return calibration, pick_micrograph(model, micrograph, calibration, PickConfig())
+    return calibration, pick_micrograph(model, micrograph, calibration, PickConfig(edge="0"))
 
 
 def test_a_real_micrograph_gives_the_stored_picks(picked):

@@ -1,0 +1,178 @@
+"""`cryopick filter`: a finished run cut anew. Words and exit status; no decisions about picks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+
+from cryopick_cli.cli import options
+from cryopick_cli.cli.console import Console
+from cryopick_cli.cli.record import RunRecord
+from cryopick_cli.errors import CryopickError, InputError
+from cryopick_cli.formats.collection import read_collection
+from cryopick_cli.formats.inputs import output_tree
+from cryopick_cli.formats.micrograph import read_micrograph_header
+from cryopick_cli.picking.recut import FilterConfig, recut
+from cryopick_cli.picking.run_folder import RECORD_FILE, OutputConfig, Row, RunFolder
+from cryopick_cli.settings import to_mapping
+
+Run = dict[str, tuple[Row, pd.DataFrame]]
+
+
+@click.command("filter", cls=options.SectionCommand)
+@options.option(
+    "-i",
+    "--in",
+    "source",
+    section=options.FILES,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR|FILE",
+    help="The output folder of cryopick pick or relion; or picks.csv, a CBOX file, a folder of these.",
+)
+@options.option(
+    "-o",
+    "--out",
+    section=options.FILES,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder for the results. Default: that of the run, which needs --overwrite.",
+)
+@options.option(
+    "--format",
+    "formats",
+    section=options.FILES,
+    metavar="NAMES",
+    help="Coordinate files to write, parted by commas. Default: those of the run.",
+)
+@options.option(
+    "--box-size",
+    section=options.FILES,
+    type=int,
+    metavar="PX",
+    help="Edge of the boxes in BOX and CBOX files. Default: as in the run.",
+)
+@options.overwrite
+@options.options_from(FilterConfig, name="config", section=options.PARTICLE)
+@options.console
+def filter_(
+    source: Path,
+    out: Path | None,
+    formats: str | None,
+    box_size: int | None,
+    overwrite: bool,
+    config: FilterConfig,
+    console: Console,
+) -> None:
+    """Cut a finished run anew, without picking again.
+
+    Reads every candidate of the run, decides anew which are accepted, and writes all coordinate files, lists
+    and tables: into --out, or in place with --overwrite. Candidates that are not accepted stay in picks.csv,
+    so that a cut can be widened again with --threshold.
+
+    After filtering in place the run cannot be resumed; use --out where micrographs are still to come.
+    """
+    record = RunRecord.start()
+    in_place = out is None or out.resolve() == source.resolve()
+    if in_place and not (overwrite and source.is_dir()):
+        raise click.UsageError(
+            f"--out: found none for {source}, expected a folder, or --overwrite to cut the run where it is"
+        )
+    earlier = _read_record(source)
+    config = _as_in_run(config, earlier)
+    files = _files(earlier, formats, box_size, in_place=in_place)
+    target = RunFolder(source if out is None else out, files)
+    with record.timed("filter"):
+        rows = _write(_read_run(source), target, config, overwrite=overwrite, in_place=in_place)
+    record.config = {"filter": to_mapping(config), "files": to_mapping(files)}
+    record.results = {"calibrations": earlier.get("calibrations", {}), "run": earlier or str(source)}
+    record.write(target.folder / RECORD_FILE)
+    console.print_facts(rows)
+
+
+def _write(
+    run: Run, target: RunFolder, config: FilterConfig, *, overwrite: bool, in_place: bool
+) -> list[tuple[str, str]]:
+    """Cut and write every micrograph; give what came out as words.
+
+    All is cut before anything is written, so that a setting that does not fit leaves the run as it was.
+    """
+    cut = {name: recut(picks, row, config) if row.done else picks for name, (row, picks) in run.items()}
+    # The run's notes in its own folder are replaced one by one, so that none is lost if this is interrupted.
+    own = in_place and target.holds_run
+    target.prepare(overwrite=overwrite and not own, resume=own)
+    rows = [target.write_picks(row, cut[name]) if row.done else row for name, (row, _) in run.items()]
+    target.finish(rows)
+    done = [row for row in rows if row.done]
+    before = sum(int(picks["accepted"].sum()) for _, picks in run.values())
+    return [
+        ("Micrographs", f"{len(done)} of {len(rows)}"),
+        ("Candidates", str(sum(len(picks) for _, picks in run.values()))),
+        ("Accepted before", str(before)),
+        ("Picks", f"{sum(row.picks for row in done)}"),
+        ("Output", str(target.folder)),
+    ]
+
+
+def _read_run(source: Path) -> Run:
+    """Read a run from its folder's own notes, else from its table or from coordinate files."""
+    found = RunFolder(source, OutputConfig()).read_run() if source.is_dir() else {}
+    if any(row.done for row, _ in found.values()):
+        return found
+    return {name: (_row_of(name, table), table) for name, table in read_collection([source]).items()}
+
+
+def _row_of(name: str, table: pd.DataFrame) -> Row:
+    """Make a row of what a coordinate file tells of its micrograph, and of the micrograph if it is there."""
+    shape, pixel_size, box = None, None, None
+    if (table["diameter_A"] > 0).any():
+        pixel_size = float((table["diameter_A"] / table["diameter_px"]).median())
+    if "box_size_px" in table and table["box_size_px"].notna().any():
+        box = round(float(table["box_size_px"].median()))
+    if Path(name).is_file():
+        header = read_micrograph_header(Path(name))
+        shape, pixel_size = header.shape, pixel_size or header.pixel_size
+    return Row(
+        name=name,
+        relative=output_tree(name),
+        stamp="",
+        shape=shape,
+        pixel_size=pixel_size,
+        box_size_px=box,
+    )
+
+
+def _as_in_run(config: FilterConfig, earlier: dict[str, Any]) -> FilterConfig:
+    """Fill in what the run decided about junk and edges, where the user says nothing."""
+    decided = earlier.get("config", {}).get("pick") or earlier.get("config", {}).get("filter") or {}
+    junk = config.junk or ("drop" if decided.get("junk") == "drop" else "keep")
+    return replace(config, junk=junk, edge=config.edge or decided.get("edge") or "0")
+
+
+def _files(
+    earlier: dict[str, Any], formats: str | None, box_size: int | None, *, in_place: bool
+) -> OutputConfig:
+    """Give which files to write; in place those of the run too, or they would tell of the cut before."""
+    wrote = earlier.get("config", {}).get("files", {})
+    names = [wrote.get("format", OutputConfig.format)] if formats is None or in_place else []
+    box = box_size or wrote.get("box_size")
+    return OutputConfig(format=",".join([*names, *([formats] if formats else [])]), box_size=box)
+
+
+def _read_record(source: Path) -> dict[str, Any]:
+    """Read the record beside a run; empty where there is none."""
+    path = (source if source.is_dir() else source.parent) / RECORD_FILE
+    if not source.exists():
+        raise InputError(f"{source}: is missing (expected the folder of a run, or its picks); check the name")
+    if not path.is_file():
+        return {}
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CryopickError(f"{path}: not a run record ({error}); repair or remove it") from error
+    return record

@@ -1,0 +1,54 @@
+"""What a mask of junk does to picks: a soft penalty, a cut, or nothing. How the mask is found: imaging.
+
+Knows no network and no files.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryopick_cli.imaging.junk import JunkMask
+
+log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+
+DROP, FLAG, KEEP = MODES = ("drop", "flag", "keep")
+# What is left of the score of a candidate that lies on junk altogether.
+_LEFT = 0.2
+# Share of its disc from which a candidate lies on junk.
+MOST = 0.5
+# A mask of this share of the view or more must not hold most of what looks like particles.
+_DOUBTFUL_AREA = 0.25
+
+
+def junk_of(mask: JunkMask | None, x: Floats, y: Floats, diameter: Floats, score: Floats) -> Floats:
+    """Give the share of each candidate's disc that lies on junk, 0 to 1; zeros without a mask.
+
+    A large mask that holds most of the evidence for particles is not believed: there carbon or gold fills
+    most of the view, and what differs from the dominant level is the ice.
+    """
+    if mask is None or len(x) == 0:
+        return np.zeros(len(x))
+    share = mask.share(x, y, diameter)
+    evidence = score**2
+    if mask.area >= _DOUBTFUL_AREA and evidence[share > MOST].sum() > 0.5 * evidence.sum():
+        log.info(
+            "the mask of junk covers %.0f %% of a micrograph and most of its particles; it is not used",
+            100 * mask.area,
+        )
+        return np.zeros(len(x))
+    return share
+
+
+def penalise(score: Floats, junk: Floats, mode: str) -> Floats:
+    """Lower the scores of what lies on junk, by as much as a factor of 0.2; not under ``keep``."""
+    return score if mode == KEEP else score * (1 - (1 - _LEFT) * junk)
+
+
+def allowed(junk: Floats, mode: str) -> NDArray[np.bool_]:
+    """Tell which candidates may be accepted: under ``drop`` those less than half on junk."""
+    return np.asarray((junk < MOST) | (mode != DROP), dtype=np.bool_)

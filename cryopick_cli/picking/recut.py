@@ -1,0 +1,165 @@
+"""Cut a finished run anew: which of its candidates are accepted, by score, size, place and number.
+
+Works on tables alone; the network is not needed and torch is not loaded. Files are ``run_folder.py``'s
+business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cryopick_cli.errors import ConfigError, InputError
+from cryopick_cli.formats.coordinates import score_or_merit
+from cryopick_cli.picking.duplicates import suppress_duplicates
+from cryopick_cli.picking.edges import METAVAR, edge_px, is_inside, parse_edge
+from cryopick_cli.picking.junk import DROP, KEEP, allowed
+from cryopick_cli.picking.run_folder import Row
+from cryopick_cli.units import Length
+
+Chosen = NDArray[np.bool_]
+_LENGTH = "120A|90px"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterConfig:
+    """What an accepted pick must be. What is not given stays as the run decided it."""
+
+    threshold: float | None = field(
+        default=None,
+        metadata={
+            "option": ("-t", "--threshold"),
+            "help": "Accept anew every candidate from this score on. Default: cut what was accepted further.",
+            "metavar": "0..1",
+        },
+    )
+    min_diameter: Length | None = field(
+        default=None, metadata={"help": "Smallest diameter of a pick.", "metavar": _LENGTH}
+    )
+    max_diameter: Length | None = field(
+        default=None, metadata={"help": "Largest diameter of a pick.", "metavar": _LENGTH}
+    )
+    min_distance: Length | None = field(
+        default=None, metadata={"help": "Smallest distance between picks.", "metavar": _LENGTH}
+    )
+    junk: str | None = field(
+        default=None,
+        metadata={
+            "help": "Whether picks with half of their disc or more on junk go. Default: as in the run.",
+            "choices": (DROP, KEEP),
+        },
+    )
+    edge: str | None = field(
+        default=None,
+        metadata={
+            "help": "How far from the edge picks stay. auto keeps the suggested box inside, 0 keeps all. "
+            "Default: as in the run.",
+            "metavar": METAVAR,
+        },
+    )
+    most_picks: int | None = field(
+        default=None, metadata={"help": "Picks a micrograph at most, the best ones.", "metavar": "N"}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse settings without meaning."""
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ConfigError(f"--threshold: found {self.threshold}, expected a number from 0 to 1")
+        if self.junk not in (None, DROP, KEEP):
+            raise ConfigError(f"--junk: found {self.junk!r}, expected {DROP} or {KEEP}")
+        if self.edge is not None:
+            parse_edge(self.edge)
+        if self.most_picks is not None and self.most_picks < 0:
+            raise ConfigError(f"--most-picks: found {self.most_picks}, expected 0 or more")
+
+
+def recut(picks: pd.DataFrame, row: Row, config: FilterConfig) -> pd.DataFrame:
+    """Decide anew which candidates of a micrograph are accepted; none is removed from the table.
+
+    Parameters
+    ----------
+    picks : DataFrame
+        Every candidate, px of the micrograph.
+    row : Row
+        What is known of the micrograph: shape, pixel size, suggested box.
+    config : FilterConfig
+
+    Returns
+    -------
+    DataFrame
+        The same rows with another ``accepted``.
+
+    Raises
+    ------
+    InputError
+        If the cut needs scores, diameters, junk or the micrograph's size, and they are unknown.
+    """
+    score = score_or_merit(picks)
+    chosen = picks["accepted"].to_numpy(dtype=np.bool_)
+    if config.threshold is not None:
+        _need(picks["score"], "score", "--threshold", row)
+        chosen = picks["score"].to_numpy() >= config.threshold
+    chosen = chosen & _has_size(picks, row, config) & _is_clean(picks, row, config)
+    chosen = chosen & _is_far_from_edge(picks, row, config)
+    if config.min_distance is not None:
+        chosen = _apart(picks, chosen, score, config.min_distance.in_px(row.pixel_size))
+    if config.most_picks is not None:
+        chosen = _best(chosen, score, config.most_picks)
+    return picks.assign(accepted=chosen)
+
+
+def _has_size(picks: pd.DataFrame, row: Row, config: FilterConfig) -> Chosen:
+    fits = np.ones(len(picks), dtype=np.bool_)
+    for limit, sign, option in ((config.min_diameter, 1, "min"), (config.max_diameter, -1, "max")):
+        if limit is not None:
+            _need(picks["diameter_px"], "diameter", f"--{option}-diameter", row)
+            fits &= sign * (picks["diameter_px"].to_numpy() - limit.in_px(row.pixel_size)) >= 0
+    return fits
+
+
+def _is_clean(picks: pd.DataFrame, row: Row, config: FilterConfig) -> Chosen:
+    if config.junk != DROP:
+        return np.ones(len(picks), dtype=np.bool_)
+    if "junk" not in picks:
+        raise InputError(
+            f"{row.name}: --junk drop: found no column junk, expected one; pick again, or leave --junk out"
+        )
+    return allowed(picks["junk"].fillna(0.0).to_numpy(), DROP)
+
+
+def _is_far_from_edge(picks: pd.DataFrame, row: Row, config: FilterConfig) -> Chosen:
+    margin = edge_px(config.edge or "0", row.pixel_size, row.box_size_px)
+    if margin <= 0 or picks.empty:
+        return np.ones(len(picks), dtype=np.bool_)
+    if row.shape is None:
+        raise InputError(
+            f"{row.name}: --edge {config.edge}: the size of the micrograph is unknown (found no such file, "
+            "expected one to look it up); run from the folder that its name is relative to, or give --edge 0"
+        )
+    return is_inside(picks["x"].to_numpy(), picks["y"].to_numpy(), row.shape, margin)
+
+
+def _apart(picks: pd.DataFrame, chosen: Chosen, score: NDArray[np.float64], distance: float) -> Chosen:
+    at = np.flatnonzero(chosen)
+    ranked = np.nan_to_num(score[at], nan=-np.inf)
+    kept = suppress_duplicates(picks["x"].to_numpy()[at], picks["y"].to_numpy()[at], ranked, distance)
+    left = np.zeros_like(chosen)
+    left[at[kept]] = True
+    return left
+
+
+def _best(chosen: Chosen, score: NDArray[np.float64], most: int) -> Chosen:
+    order = np.argsort(-np.where(chosen, np.nan_to_num(score, nan=-1e9), -np.inf), kind="stable")
+    best = np.zeros_like(chosen)
+    best[order[:most]] = True
+    return chosen & best
+
+
+def _need(column: pd.Series[float], what: str, option: str, row: Row) -> None:
+    if column.isna().any():
+        raise InputError(
+            f"{row.name}: {option}: found picks without {what}, expected one for each; leave {option} out"
+        )

@@ -1,0 +1,59 @@
+"""What a mask does to scores and to acceptance, and when it is not believed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cryopick_cli.imaging.junk import JunkMask
+from cryopick_cli.picking.junk import allowed, junk_of, penalise
+
+SHAPE = (100, 200)
+
+
+def half_mask(share: float) -> JunkMask:
+    """Mask the left ``share`` of a view."""
+    array = np.zeros(SHAPE, dtype=bool)
+    array[:, : round(200 * share)] = True
+    return JunkMask(array, SHAPE)
+
+
+def at(x: list[float], score: list[float], mask: JunkMask | None) -> list[float]:
+    xs = np.array(x)
+    return junk_of(mask, xs, np.full_like(xs, 50.0), np.full_like(xs, 20.0), np.array(score)).tolist()
+
+
+def test_without_a_mask_nothing_lies_on_junk() -> None:
+    assert at([10.0, 150.0], [0.9, 0.9], None) == [0.0, 0.0]
+    assert at([], [], half_mask(0.2)) == []
+
+
+def test_a_candidate_on_junk_is_known_by_its_share() -> None:
+    on, half, off = at([15.0, 39.5, 150.0], [0.2, 0.9, 0.9], half_mask(0.2))
+    assert (on, off) == (1.0, 0.0)
+    assert half == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_large_mask_that_holds_most_of_the_particles_is_not_believed() -> None:
+    """There carbon fills the view, and the ice is what differs from it."""
+    assert at([30.0, 60.0, 150.0], [0.9, 0.9, 0.5], half_mask(0.4)) == [0.0, 0.0, 0.0]
+    assert at([30.0, 120.0, 150.0], [0.5, 0.9, 0.9], half_mask(0.4))[0] == 1.0
+
+
+def test_a_small_mask_is_believed_even_where_all_candidates_lie_on_it() -> None:
+    """Such as false alarms on the one ice ball of an empty micrograph."""
+    assert at([10.0, 20.0], [0.9, 0.9], half_mask(0.2)) == [1.0, 1.0]
+
+
+def test_scores_fade_with_the_share_but_under_keep() -> None:
+    score, junk = np.array([0.8, 0.8, 0.8]), np.array([0.0, 0.5, 1.0])
+    np.testing.assert_allclose(penalise(score, junk, "flag"), [0.8, 0.48, 0.16])
+    np.testing.assert_allclose(penalise(score, junk, "drop"), [0.8, 0.48, 0.16])
+    np.testing.assert_array_equal(penalise(score, junk, "keep"), score)
+
+
+def test_only_drop_forbids() -> None:
+    junk = np.array([0.0, 0.49, 0.5, 1.0])
+    assert allowed(junk, "drop").tolist() == [True, True, False, False]
+    assert allowed(junk, "flag").all()
+    assert allowed(junk, "keep").all()

@@ -1,0 +1,101 @@
+"""Cutting anew: each limit by itself, all together, and what cannot be cut by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryopick_cli.errors import ConfigError, InputError
+from cryopick_cli.formats.coordinates import empty_coordinates, make_coordinates
+from cryopick_cli.picking.recut import FilterConfig, recut
+from cryopick_cli.picking.run_folder import Row
+from cryopick_cli.units import Length
+
+ROW = Row(name="mics/a.mrc", relative="a", stamp="", shape=(200, 300), pixel_size=2.0, box_size_px=60)
+PICKS = make_coordinates(
+    [20.0, 100.0, 110.0, 200.0, 250.0],
+    [100.0, 100.0, 100.0, 100.0, 100.0],
+    diameter_px=[40.0, 40.0, 60.0, 42.0, 20.0],
+    score=[0.9, 0.8, 0.7, 0.6, 0.3],
+    accepted=[True, True, True, True, False],
+    junk=[0.0, 0.0, 0.0, 1.0, 0.2],
+)
+
+
+def kept(**values: Any) -> list[float]:
+    """Give the x of what is accepted."""
+    table = recut(PICKS, ROW, FilterConfig(**values))
+    assert table.drop(columns="accepted").equals(PICKS.drop(columns="accepted"))
+    return table.loc[table["accepted"], "x"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "left"),
+    [
+        ({}, [20, 100, 110, 200]),
+        ({"threshold": 0.75}, [20, 100]),
+        ({"threshold": 0.1}, [20, 100, 110, 200, 250]),
+        ({"min_diameter": Length(41, "px")}, [110, 200]),
+        ({"max_diameter": Length(84, "A")}, [20, 100, 200]),
+        ({"min_diameter": Length(40, "px"), "max_diameter": Length(40, "px")}, [20, 100]),
+        ({"min_distance": Length(15, "px")}, [20, 100, 200]),
+        ({"junk": "drop"}, [20, 100, 110]),
+        ({"junk": "keep"}, [20, 100, 110, 200]),
+        ({"edge": "auto"}, [100, 110, 200]),
+        ({"edge": "105"}, []),
+        ({"edge": "0"}, [20, 100, 110, 200]),
+        ({"most_picks": 2}, [20, 100]),
+        ({"most_picks": 0}, []),
+        ({"threshold": 0.0, "edge": "auto", "junk": "drop", "most_picks": 2}, [100, 110]),
+    ],
+)
+def test_each_limit_cuts_what_it_says(values: dict[str, Any], left: list[float]) -> None:
+    assert kept(**values) == left
+
+
+def test_an_empty_table_stays_empty_whatever_the_limits() -> None:
+    config = FilterConfig(threshold=0.5, edge="auto", most_picks=3, min_distance=Length(5, "px"))
+    assert len(recut(empty_coordinates(), ROW, config)) == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "complaint"),
+    [
+        ("score", {"threshold": 0.5}, "--threshold: found picks without score"),
+        ("diameter_px", {"min_diameter": Length(5, "px")}, "--min-diameter: found picks without diameter"),
+    ],
+)
+def test_what_is_not_known_cannot_be_cut_by(column: str, values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InputError, match=f"mics/a.mrc: {complaint}"):
+        recut(PICKS.assign(**{column: np.nan}), ROW, FilterConfig(**values))
+
+
+def test_junk_and_size_of_the_micrograph_must_be_known_too() -> None:
+    with pytest.raises(InputError, match="no column junk"):
+        recut(PICKS.drop(columns="junk"), ROW, FilterConfig(junk="drop"))
+    unknown = Row(name="mics/a.mrc", relative="a", stamp="", box_size_px=60)
+    with pytest.raises(InputError, match="the size of the micrograph is unknown"):
+        recut(PICKS, unknown, FilterConfig(edge="auto"))
+
+
+def test_best_picks_are_counted_by_merit_where_there_is_no_score() -> None:
+    merit = pd.Series([1.0, 5.0, 3.0, 2.0, 9.0])
+    table = recut(PICKS.assign(score=np.nan, figure_of_merit=merit), ROW, FilterConfig(most_picks=1))
+    assert table.loc[table["accepted"], "x"].tolist() == [100]
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"threshold": 1.5}, "--threshold: found 1.5"),
+        ({"junk": "flag"}, "--junk: found 'flag', expected drop or keep"),
+        ({"edge": "far"}, "--edge: found 'far'"),
+        ({"most_picks": -1}, "--most-picks: found -1"),
+    ],
+)
+def test_settings_without_meaning_are_refused(values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        FilterConfig(**values)
