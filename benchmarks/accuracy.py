@@ -3,8 +3,7 @@
     python benchmarks/accuracy.py --data ../shared/data --out accuracy.json
 
 Each set is picked as a user would pick it: no size, no threshold, the micrographs as files. Matching is
-one-to-one within a quarter of the reference diameter. References hold particles cut by the edge, so picks
-near the edge are kept (`--edge 0`); all else is the default. Prints a Markdown table and writes the same
+one-to-one within a quarter of the reference diameter. Prints a Markdown table and writes the same
 figures as JSON, with version, weights and machine beside them. What is measured: files in, picks out,
 through `cryopick_cli.picking`; what is not: reading of command lines and writing of coordinate files.
 """
@@ -235,7 +234,7 @@ def main() -> None:
     parser.add_argument("--no-false-picks", action="store_true", help="leave out the particle-free views")
     options = parser.parse_args()
     model = load_model(options.weights, choose_device(options.device))
-    config = PickConfig(edge="0")
+    config = PickConfig()
     sets = [one for one in LABELLED if fnmatch(one.name, options.sets)]
     rows = []
     for one in sets:

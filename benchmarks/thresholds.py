@@ -91,7 +91,7 @@ def main() -> None:
     model = load_model(options.weights, choose_device("auto"))
     regrets: dict[str, list[float]] = {name: [] for name in rules()}
     for files, reference in development_sets(options.data, options.simulated):
-        picks, _ = pick_files(model, files, PickConfig(edge="0"))
+        picks, _ = pick_files(model, files, PickConfig())
         curve = evaluate_picks(picks, reference).curve
         score = pd.concat(picks.values())["score"].to_numpy()
         if len(score) == 0 or curve.f1.max() == 0:

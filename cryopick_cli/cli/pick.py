@@ -18,7 +18,7 @@ from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
 
-_NESTED = ("scale", "detection", "consistency", "masking", "seed")
+_NESTED = ("scale", "detection", "consistency", "thresholding", "masking", "seed")
 
 
 @click.command(cls=options.SectionCommand)

@@ -8,7 +8,7 @@ from cryopick_cli.errors import ConfigError
 from cryopick_cli.imaging.junk import JunkConfig
 from cryopick_cli.picking.consistency import SIZE_PRIORS, ConsistencyConfig
 from cryopick_cli.picking.detect import DetectConfig
-from cryopick_cli.picking.edges import AUTO, HELP, METAVAR, parse_edge
+from cryopick_cli.picking.edges import ALL, HELP, METAVAR, parse_edge
 from cryopick_cli.picking.junk import FLAG, MODES
 from cryopick_cli.picking.scale import ScaleConfig
 from cryopick_cli.picking.threshold import TARGETS, ThresholdConfig
@@ -86,7 +86,7 @@ class PickConfig:
             "choices": MODES,
         },
     )
-    edge: str = field(default=AUTO, metadata={"help": HELP, "metavar": METAVAR})
+    edge: str = field(default=ALL, metadata={"help": HELP, "metavar": METAVAR})
     masking: JunkConfig = field(default_factory=JunkConfig)
 
     def __post_init__(self) -> None:

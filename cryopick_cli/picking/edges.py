@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cryopick_cli.errors import ConfigError
 from cryopick_cli.units import Length
 
-AUTO = "auto"
+AUTO, ALL = "auto", "0"
 _NUMBER = re.compile(r"^\s*[0-9]*\.?[0-9]+\s*$")
 HELP = (
     "How far from the edge accepted picks stay. auto keeps the suggested box inside the micrograph, 0 keeps "
