@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -61,21 +63,25 @@ def pick_micrograph(
     found, score = weigh(found, micrograph.pixel_size, calibration.prior, model.card.operating_point, config)
     junk = junk_of(mask, found.x, found.y, found.diameter, score)
     score = penalise(score, junk, config.junk)
+    accepted = (score >= calibration.threshold) & allowed(junk, config.junk)
+    accepted &= _is_inside(found, micrograph, calibration, config)
     order = np.argsort(-score, kind="stable")
-    found, score, junk = found.select(order), score[order], junk[order]
-    pixel_size = np.nan if micrograph.pixel_size is None else micrograph.pixel_size
+    picks = _as_table(found, score, micrograph.pixel_size, accepted=accepted, junk=junk)
+    return picks.iloc[order].reset_index(drop=True)
+
+
+def _as_table(
+    found: Candidates, score: NDArray[np.float64], pixel_size: float | None, **columns: NDArray[Any]
+) -> pd.DataFrame:
     bounded = np.clip(score, 1e-6, 1 - 1e-6)
     return make_coordinates(
         found.x,
         found.y,
         diameter_px=found.diameter,
-        diameter_A=found.diameter * pixel_size,
+        diameter_A=found.diameter * (np.nan if pixel_size is None else pixel_size),
         score=score,
         figure_of_merit=np.log(bounded / (1 - bounded)),
-        accepted=(score >= calibration.threshold)
-        & allowed(junk, config.junk)
-        & _is_inside(found, micrograph, calibration, config),
-        junk=junk,
+        **columns,
     )
 
 
