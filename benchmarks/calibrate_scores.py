@@ -46,7 +46,7 @@ def label_candidates(picks: pd.DataFrame, reference: pd.DataFrame) -> NDArray[np
 def collect(model: Model, data: Path, simulated: Path | None) -> Iterator[tuple[Floats, Floats, Floats]]:
     """Give logits, factors of the size prior, and labels of each development set."""
     for files, reference in development_sets(data, simulated):
-        picks, calibration = pick_files(model, files, PickConfig())
+        picks, calibration = pick_files(model, files, PickConfig(junk="keep", size_prior="soft"))
         table = pd.concat(picks.values(), ignore_index=True)
         labels = np.concatenate([label_candidates(picks[name], reference[name]) for name in picks])
         size = table["diameter_px"] if calibration.unit == "px" else table["diameter_A"]

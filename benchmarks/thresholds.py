@@ -6,33 +6,35 @@
 Regret is 1 less F1 at the rule's threshold over the best F1 that any threshold reaches on that data set.
 Data sets are the KLH micrographs of prefixes 012 and 013, each focus for itself, the ribosome-like
 micrograph, and every simulated micrograph with at least eight particles as a data set of its own, which is
-the hard case: one micrograph has to tell it all. No test data.
+the hard case: one micrograph has to tell it all. No test data. Needs scikit-learn besides (dependency group
+`benchmarks`).
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from accuracy import LabelledSet, load_set, pick_files
+from accuracy import FREE_OF_PARTICLES, LabelledSet, load_set, pick_files
 from numpy.typing import NDArray
+from sklearn.mixture import GaussianMixture
 
 from cryopick_cli.evaluation import evaluate_picks
+from cryopick_cli.formats.inputs import find_micrographs
 from cryopick_cli.model.device import choose_device
-from cryopick_cli.model.weights import DEFAULT_WEIGHTS, load_model
+from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model, OperatingPoint, load_model
+from cryopick_cli.picking.calibrate import Calibration
 from cryopick_cli.picking.config import PickConfig
+from cryopick_cli.picking.threshold import choose_threshold
 
 Floats = NDArray[np.float64]
+Rule = Callable[[Floats, Calibration], float]
 DEVELOPMENT = ("01nov26b.012.*", "01nov26b.013.*")
 FEWEST = 8
-
-
-def typical(score: Floats) -> float:
-    """Give the typical confident score, as the picker does."""
-    return float((score**3).sum() / (score**2).sum())
 
 
 def otsu(score: Floats) -> float:
@@ -44,16 +46,50 @@ def otsu(score: Floats) -> float:
     return float(1 / (1 + np.exp(-values[between.argmax()])))
 
 
-def rules() -> dict[str, Callable[[Floats], float]]:
-    """Name the rules: score of all candidates to threshold."""
+def mixture(score: Floats) -> float:
+    """Cut where a candidate is as likely to belong to the higher of two normal components of the log-odds."""
+    values = np.log(score / (1 - score))[:, None]
+    fitted = GaussianMixture(2, random_state=0).fit(values)
+    grid = np.linspace(values.min(), values.max(), 400)[:, None]
+    high = int(fitted.means_[:, 0].argmax())
+    above = grid[(fitted.predict_proba(grid)[:, high] >= 0.5) & (grid[:, 0] > fitted.means_.min())]
+    return float(1 / (1 + np.exp(-above[0, 0]))) if len(above) else 1.0
+
+
+def decoy_rule(most_false: float) -> Rule:
+    """Take the lowest threshold at which decoys let at most this share of the picks seem false."""
+
+    def rule(score: Floats, calibration: Calibration) -> float:
+        fine = (p.threshold for p in calibration.curve if p.false_discovery_rate <= most_false)
+        return next(fine, 1.0)
+
+    return rule
+
+
+def rules(point: OperatingPoint) -> dict[str, Rule]:
+    """Name the rules: scores of all candidates and what was learnt of the data set, to a threshold."""
     constants = {
-        f"constant {value}": (lambda score, value=value: value) for value in (0.1, 0.15, 0.2, 0.25, 0.3)
+        f"constant {value}": (lambda score, _, value=value: value) for value in (0.2, 0.3, 0.35, 0.4, 0.5)
     }
     shares = {
-        f"{share} x typical score": (lambda score, share=share: max(0.1, share * typical(score)))
-        for share in (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+        f"{share} x typical score": (
+            lambda score, _, share=share: choose_threshold(
+                score, replace(point, threshold_share=share, least_typical=0.0)
+            )
+        )
+        for share in (0.3, 0.4, 0.5, 0.6, 0.7)
     }
-    return {**constants, "Otsu on log-odds": otsu, **shares}
+    decoys = {f"decoys, {share:.0%} false": decoy_rule(share) for share in (0.05, 0.1, 0.2)}
+    return {
+        **constants,
+        "two components of log-odds": lambda score, _: mixture(score),
+        "Otsu on log-odds": lambda score, _: otsu(score),
+        **decoys,
+        **shares,
+        "shipped": lambda score, _: choose_threshold(score, point),
+        "shipped, for precision": lambda score, _: choose_threshold(score, point, target="precision"),
+        "shipped, for recall": lambda score, _: choose_threshold(score, point, target="recall"),
+    }
 
 
 def development_sets(
@@ -79,6 +115,14 @@ def development_sets(
                 yield [file], {file.stem: references[file.stem]}
 
 
+def empty_views(model: Model, data: Path) -> Iterator[tuple[Floats, Calibration]]:
+    """Give the scores on views without particles, each a data set of its own."""
+    for kind in FREE_OF_PARTICLES:
+        for source in find_micrographs([str(data / "micrographs/quality_classes" / kind)]):
+            picks, calibration = pick_files(model, [source.path], PickConfig())
+            yield pd.concat(picks.values())["score"].to_numpy(), calibration
+
+
 def main() -> None:
     """Parse the command line, pick all sets once, print the regret of every rule."""
     parser = argparse.ArgumentParser(
@@ -89,19 +133,34 @@ def main() -> None:
     parser.add_argument("--weights", default=DEFAULT_WEIGHTS)
     options = parser.parse_args()
     model = load_model(options.weights, choose_device("auto"))
-    regrets: dict[str, list[float]] = {name: [] for name in rules()}
+    named = rules(model.card.operating_point)
+    figures: dict[str, list[tuple[float, float, float]]] = {name: [] for name in named}
     for files, reference in development_sets(options.data, options.simulated):
-        picks, _ = pick_files(model, files, PickConfig())
+        picks, calibration = pick_files(model, files, PickConfig())
         curve = evaluate_picks(picks, reference).curve
         score = pd.concat(picks.values())["score"].to_numpy()
         if len(score) == 0 or curve.f1.max() == 0:
             continue
-        for name, rule in rules().items():
-            reached = curve.f1[curve.threshold >= rule(score)]
-            regrets[name].append(1 - (reached[-1] if len(reached) else 0.0) / curve.f1.max())
-    print("| rule | mean regret | worst | sets |\n| --- | --- | --- | --- |")
-    for name, values in regrets.items():
-        print(f"| {name} | {np.mean(values):.3f} | {np.max(values):.3f} | {len(values)} |")
+        for name, rule in named.items():
+            reached = np.flatnonzero(curve.threshold >= rule(score, calibration))
+            last = (0.0, 1.0, 0.0)
+            if len(reached):
+                last = tuple(float(c[reached[-1]]) for c in (curve.f1, curve.precision, curve.recall))
+            figures[name].append((1 - last[0] / curve.f1.max(), *last[1:]))
+    empty = list(empty_views(model, options.data))
+    print("| rule | mean regret | worst | precision | recall | picks on empty views, most |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, rule in named.items():
+        regret, precision, recall = np.array(figures[name]).T
+        most = max(int((score >= rule(score, c)).sum()) for score, c in empty if len(score) > 1)
+        words = [
+            f"{regret.mean():.3f}",
+            f"{regret.max():.3f}",
+            f"{precision.mean():.3f}",
+            f"{recall.mean():.3f}",
+        ]
+        print(f"| {name} | " + " | ".join(words) + f" | {most} |")
+    print(f"\n{len(figures['shipped'])} data sets, {len(empty)} views without particles")
 
 
 if __name__ == "__main__":

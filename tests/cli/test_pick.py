@@ -25,7 +25,7 @@ from cryopick_cli.formats.micrograph import read_micrograph, write_micrograph
 from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.model.weights import OperatingPoint, save_model
-from cryopick_cli.picking import batch, calibrate, scale
+from cryopick_cli.picking import batch, candidates, scale
 from cryopick_cli.picking.detect import Candidates, DetectConfig, detect
 
 CENTRES = np.array([(50.0, 60.0), (130.0, 80.0), (210.0, 70.0), (90.0, 150.0), (200.0, 150.0)])
@@ -67,7 +67,7 @@ def find_discs(model: Any, view: NDArray[np.float32], config: Any) -> Candidates
 @pytest.fixture
 def pick(project: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Pick:
     """Give a function that runs `cryopick pick` on `mics` into `out`, with a network that finds discs."""
-    for module in (calibrate, scale):
+    for module in (candidates, scale):
         monkeypatch.setattr(module, "detect", find_discs)
 
     def run(*arguments: str) -> Result:
@@ -231,7 +231,7 @@ def test_the_real_network_runs_through(project: Path, weights: Path) -> None:
     assert len(table) > 0
     assert table["x"].between(-0.5, 259.5).all()
     assert table["y"].between(-0.5, 199.5).all()
-    assert calibrate.detect is detect
+    assert candidates.detect is detect
 
 
 def test_a_given_diameter_is_used(pick: Pick) -> None:
@@ -456,10 +456,10 @@ def test_picks_near_the_edge_stay_in_the_table_and_are_accepted_on_demand(pick: 
         array[(columns - x) ** 2 + (rows - y) ** 2 <= 15**2] -= 30
     write_micrograph(Path("mics/a.mrc"), array, overwrite=True)
     pick("--in", "mics/a.mrc")
+    assert len(starfile.read("out/a_autopick.star")) == 6
+    pick("--overwrite", "--edge", "auto")
     assert len(pd.read_csv("out/picks.csv").query("micrograph == 'mics/a.mrc'")) == 6
     assert len(starfile.read("out/a_autopick.star")) == 5
-    pick("--overwrite", "--edge", "0")
-    assert len(starfile.read("out/a_autopick.star")) == 6
     pick("--overwrite", "--edge", "70px")
     assert accepted()["x"].between(69.5, 189.5).all()
 

@@ -162,7 +162,7 @@ def test_without_candidates_nothing_is_known_and_nothing_breaks(planted_model: M
     found = calibrate(planted_model, [plant(40, np.zeros((0, 2)))], ["one"], CONFIG)
     assert found.prior is None
     assert found.estimate is None
-    assert found.threshold == planted_model.card.operating_point.least_threshold
+    assert found.threshold == planted_model.card.operating_point.empty_threshold
 
 
 @pytest.mark.parametrize("array", [np.zeros((64, 90)), np.full((40, 4000), 7.0)], ids=["blank", "strip"])
@@ -258,3 +258,35 @@ def test_weighing_nothing_gives_nothing() -> None:
 def test_settings_without_meaning_are_refused(values: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         PickConfig(**values)
+
+
+@pytest.mark.parametrize("form", ["auto", "soft", "hard", "off"])
+def test_every_size_prior_finds_the_diameter(form: str, planted_model: Model, plant: Plant) -> None:
+    found = calibrate(planted_model, [plant(40.0)], ["one"], PickConfig(size_prior=form))
+    assert found.prior is not None
+    assert found.prior.diameter == pytest.approx(40.0, rel=0.05)
+    twice = found.prior.factor(np.array([2 * found.prior.diameter]))[0]
+    assert {"hard": twice == 0, "off": twice == 1}.get(form, 0 < twice < 0.3)
+    assert found.prior.second is None
+    assert found.counts[1] == 0
+
+
+@pytest.mark.parametrize("name", ["size_prior", "target", "junk"])
+def test_unknown_words_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"--{name.replace('_', '-')}: found 'maybe', expected"):
+        PickConfig(**{name: "maybe"})
+
+
+def test_decoys_tell_how_many_picks_are_false(planted_model: Model, plant: Plant) -> None:
+    """The planted model sees dark squares: there are none in inverted copies or in noise."""
+    found = calibrate(planted_model, [plant(40.0)], ["one"], CONFIG)
+    assert found.false_discovery_rate == 0
+    assert not found.seems_empty
+    assert found.curve[0].picks >= found.curve[-1].picks
+    assert found.counts[0] > 0
+
+
+def test_the_same_micrograph_gives_the_same_decoys(planted_model: Model, plant: Plant) -> None:
+    micrograph = plant(40.0)
+    one = calibrate(planted_model, [micrograph], ["one"], CONFIG)
+    assert calibrate(planted_model, [micrograph], ["one"], CONFIG) == one

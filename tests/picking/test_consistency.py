@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from cryopick_cli.errors import ConfigError
 from cryopick_cli.picking.consistency import (
+    ANY_SIZE,
     ConsistencyConfig,
     SizePrior,
     estimate_prior,
     find_mode,
+    find_second_mode,
     smooth_histogram,
     weighted_median,
 )
@@ -123,4 +125,47 @@ def test_priors_without_meaning_are_refused(narrowest: float, widest: float) -> 
 @pytest.mark.parametrize("values", [{"bandwidth": 0.0}, {"fewest": 0}])
 def test_modes_without_width_or_members_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="bandwidth, fewest: found"):
+        ConsistencyConfig(**values)
+
+
+def two_sizes(rng: np.random.Generator, share: float, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """Give diameters and squared scores of 400 candidates, a share of them larger by a ratio."""
+    size = np.where(rng.random(400) < share, 50.0 * ratio, 50.0) * np.exp(rng.normal(0, 0.06, 400))
+    return size, rng.uniform(0.6, 0.9, 400) ** 2
+
+
+@pytest.mark.parametrize(("share", "ratio"), [(0.4, 2.0), (0.5, 0.5), (0.3, 1.8)])
+def test_a_clear_second_size_is_found(rng: np.random.Generator, share: float, ratio: float) -> None:
+    size, weight = two_sizes(rng, share, ratio)
+    found = find_second_mode(size, weight, 50.0, ConsistencyConfig())
+    assert found == pytest.approx(50.0 * ratio, rel=0.06)
+
+
+@pytest.mark.parametrize(("share", "ratio"), [(0.0, 2.0), (0.05, 2.0), (0.5, 1.2)])
+def test_one_size_has_no_second(rng: np.random.Generator, share: float, ratio: float) -> None:
+    """One species, a few odd ones, or two views that differ by a fifth."""
+    size, weight = two_sizes(rng, share, ratio)
+    assert find_second_mode(size, weight, 50.0, ConsistencyConfig()) is None
+    assert find_second_mode(np.zeros(0), np.zeros(0), 50.0, ConsistencyConfig()) is None
+
+
+def test_both_sizes_keep_their_scores_and_what_lies_between_fades() -> None:
+    prior = SizePrior(50.0, 0.28, second=100.0)
+    factor = prior.factor(np.array([50.0, 100.0, 71.0, 200.0]))
+    assert factor[:2] == pytest.approx(1)
+    assert factor[2] < 0.5
+    assert factor[3] < 0.1
+    assert prior.is_second(np.array([40.0, 69.0, 72.0, 150.0])).tolist() == [False, False, True, True]
+    assert SizePrior(100.0, 0.28, second=50.0).is_second(np.array([40.0, 120.0])).tolist() == [True, False]
+    assert not SizePrior(50.0, 0.28).is_second(np.array([40.0, 400.0])).any()
+
+
+def test_a_window_lets_sizes_through_or_not() -> None:
+    assert SizePrior(50.0, 0.28, window=0.35).factor(np.array([50.0, 65.0, 75.0])).tolist() == [1, 1, 0]
+    assert SizePrior(50.0, 0.28, window=ANY_SIZE).factor(np.array([1.0, 5000.0])).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("values", [{"window": 0.0}, {"valley": 1.0}, {"second_share": 0.0}])
+def test_modes_without_meaning_are_refused(values: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="window, valley, second_share"):
         ConsistencyConfig(**values)

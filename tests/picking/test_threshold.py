@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cryopick_cli.errors import ConfigError
 from cryopick_cli.model.weights import OperatingPoint
-from cryopick_cli.picking.threshold import choose_threshold
+from cryopick_cli.picking.threshold import (
+    TARGETS,
+    DecoyScores,
+    ThresholdConfig,
+    choose_threshold,
+    seems_empty,
+    threshold_curve,
+    typical_score,
+)
 
 POINT = OperatingPoint(threshold_share=0.5, least_threshold=0.1)
 
@@ -33,6 +42,53 @@ def test_definition() -> None:
     assert choose_threshold(scores, POINT) == pytest.approx(0.5 * typical)
 
 
-@pytest.mark.parametrize("scores", [np.zeros(0), np.full(9, 0.03)])
-def test_without_particles_the_least_threshold_stays(scores: np.ndarray) -> None:
-    assert choose_threshold(scores, POINT) == 0.1
+def test_without_confident_candidates_the_least_threshold_stays() -> None:
+    assert choose_threshold(np.full(9, 0.03), POINT) == 0.1
+
+
+def test_where_no_candidate_scores_like_a_particle_only_the_sure_are_picked() -> None:
+    point = OperatingPoint(least_typical=0.5, empty_threshold=0.9)
+    faint, clear = np.full(40, 0.4), np.full(40, 0.7)
+    assert seems_empty(faint, point)
+    assert choose_threshold(faint, point) == 0.9
+    assert not seems_empty(clear, point)
+    assert choose_threshold(clear, point) == pytest.approx(0.35)
+    assert choose_threshold(np.zeros(0), point) == 0.9
+
+
+def test_typical_score_of_nothing_is_zero() -> None:
+    assert typical_score(np.zeros(0)) == 0
+
+
+def test_targets_move_the_threshold_each_their_way() -> None:
+    scores = np.full(30, 0.6)
+    recall, f1, precision = (choose_threshold(scores, POINT, None, t) for t in ("recall", "f1", "precision"))
+    assert recall < f1 < precision
+    config = ThresholdConfig(precision_factor=2.0)
+    assert choose_threshold(scores, POINT, config, "precision") == pytest.approx(2 * f1)
+    assert set(TARGETS) == {"f1", "precision", "recall"}
+
+
+def test_a_threshold_stays_below_one() -> None:
+    assert choose_threshold(np.full(30, 0.99), POINT, ThresholdConfig(precision_factor=5.0), "precision") < 1
+
+
+def test_false_discovery_rate_is_that_of_the_worse_decoy() -> None:
+    decoys = DecoyScores(np.full(10, 0.8), np.array([0.9, 0.1]), np.array([0.85, 0.82, 0.3]))
+    assert decoys.false_discovery_rate(0.5) == pytest.approx(0.2)
+    assert decoys.false_discovery_rate(0.88) == 0  # nothing is picked there, so nothing is false
+    assert DecoyScores(np.full(1, 0.8), np.full(9, 0.9), np.zeros(0)).false_discovery_rate(0.5) == 1
+
+
+def test_the_curve_counts_picks_over_the_threshold() -> None:
+    curve = threshold_curve(DecoyScores(np.array([0.2, 0.6, 0.9]), np.array([0.3]), np.zeros(0)))
+    assert [point.threshold for point in curve] == pytest.approx(np.arange(1, 20) * 0.05)
+    picks = {point.threshold: point.picks for point in curve}
+    assert (picks[0.1], picks[0.5], picks[0.95]) == (3, 2, 0)
+    assert curve[0].false_discovery_rate == pytest.approx(1 / 3, abs=1e-4)
+
+
+@pytest.mark.parametrize("values", [{"precision_factor": 0.0}, {"recall_factor": -1.0}])
+def test_settings_without_meaning_are_refused(values: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="precision_factor, recall_factor"):
+        ThresholdConfig(**values)
