@@ -15,17 +15,17 @@ from cryopick_cli.formats.inputs import find_micrographs
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
 from cryopick_cli.picking.batch import Batch
-from cryopick_cli.picking.config import PickConfig
+from cryopick_cli.picking.config import WITHOUT_OPTION, PickConfig
 from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
 
-_NESTED = ("scale", "detection", "consistency", "thresholding", "masking", "seed")
+_WITHOUT_OPTION = (*WITHOUT_OPTION, "seed")  # the command has one seed for everything
 
 
 @click.command(cls=options.SectionCommand)
 @options.inputs
 @options.output()
 @options.pixel_size
-@options.options_from(PickConfig, name="config", section=options.PARTICLE, leave_out=_NESTED)
+@options.options_from(PickConfig, name="config", section=options.PARTICLE, leave_out=_WITHOUT_OPTION)
 @options.options_from(OutputConfig, name="files", section=options.FILES)
 @options.option(
     "--pictures",

@@ -22,11 +22,9 @@ from cryopick_cli.formats.star import write_coords_suffix
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
 from cryopick_cli.picking.batch import Batch
-from cryopick_cli.picking.config import PickConfig
+from cryopick_cli.picking.config import WITHOUT_OPTION, PickConfig
 from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
 from cryopick_cli.report.logfile import write_logfile
-
-_NESTED = ("scale", "detection", "consistency", "thresholding", "masking")
 
 
 @click.command(cls=ExternalJob)
@@ -42,7 +40,7 @@ _NESTED = ("scale", "detection", "consistency", "thresholding", "masking")
 )
 @threads_and_control
 @options.pixel_size
-@options.options_from(PickConfig, name="config", section=options.PARTICLE, leave_out=_NESTED)
+@options.options_from(PickConfig, name="config", section=options.PARTICLE, leave_out=WITHOUT_OPTION)
 @options.options_from(OutputConfig, name="files", section=options.FILES)
 @options.option(
     "--pictures",

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from cryopick_cli.model.weights import Model, OperatingPoint
+from cryopick_cli.picking.averaging import SYMMETRIES, average_looks, turn_back, turn_view
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates, detect
@@ -34,10 +35,32 @@ def find_candidates(
 
     Without a diameter the whole view has the middle one of the searched short sides.
     """
-    working = model.card.operating_point.working_diameter_px
     factor = working_factor(model, array.shape, diameter_px, config)
+    if config.quality != "best":
+        return _look(model, array, factor, config, light=light)
+    floor = float(np.log(config.detection.floor / (1 - config.detection.floor)))
+    looks = [
+        _look(model, array, scale * factor, config, light=light, symmetry=symmetry)
+        for scale in config.averaged_scales
+        for symmetry in range(SYMMETRIES)
+    ]
+    return average_looks(looks, floor)
+
+
+def _look(
+    model: Model,
+    array: NDArray[np.float32],
+    factor: float,
+    config: PickConfig,
+    *,
+    light: bool,
+    symmetry: int = 0,
+) -> Candidates:
+    """Run the network once on a micrograph at one scale, turned by one symmetry of the square."""
+    working = model.card.operating_point.working_diameter_px
     view = prepare_view(array, factor, working, model.card.network.normalise, light=light)
-    return view.to_micrograph(detect(model, view.array, config.detection))
+    found = detect(model, turn_view(view.array, symmetry), config.detection)
+    return view.to_micrograph(turn_back(found, view.array.shape, symmetry))
 
 
 def working_factor(
@@ -48,6 +71,8 @@ def working_factor(
         factor = min(shape) / config.scale.middle_px
     else:
         factor = diameter_px / model.card.operating_point.working_diameter_px
+    if config.quality == "fast":
+        factor *= config.fast_factor
     return max(factor, 1 / config.scale.largest_enlargement)
 
 

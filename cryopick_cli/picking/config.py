@@ -14,6 +14,18 @@ from cryopick_cli.picking.scale import ScaleConfig
 from cryopick_cli.picking.threshold import TARGETS, ThresholdConfig
 from cryopick_cli.units import Length
 
+QUALITIES = ("fast", "normal", "best")
+WITHOUT_OPTION = (
+    "fast_factor",
+    "averaged_scales",
+    "scale",
+    "detection",
+    "consistency",
+    "thresholding",
+    "masking",
+)
+"""Fields that the command line does not offer: they are for experiments."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PickConfig:
@@ -66,12 +78,26 @@ class PickConfig:
             "choices": TARGETS,
         },
     )
+    quality: str = field(
+        default="normal",
+        metadata={
+            "help": "How carefully each micrograph is looked at: in smaller views (fast), once (normal), or "
+            "in all symmetries at three scales, averaged (best, 24 times the work).",
+            "choices": QUALITIES,
+        },
+    )
     calibration_micrographs: int = field(
         default=16,
         metadata={
             "help": "Micrographs from which diameter and threshold are learnt, at most.",
             "metavar": "N",
         },
+    )
+    fast_factor: float = field(
+        default=1.4, metadata={"help": "How much smaller the views are along each side with --quality fast."}
+    )
+    averaged_scales: tuple[float, ...] = field(
+        default=(0.85, 1.0, 1.18), metadata={"help": "Scales that --quality best averages."}
     )
     seed: int = field(default=0, metadata={"help": "Seed of the choice of these micrographs."})
     scale: ScaleConfig = field(default_factory=ScaleConfig)
@@ -98,11 +124,18 @@ class PickConfig:
         if self.contrast not in ("auto", "dark", "light"):
             raise ConfigError(f"--contrast: found {self.contrast!r}, expected auto, dark or light")
         parse_edge(self.edge)
-        for name, choices in (("junk", MODES), ("size_prior", SIZE_PRIORS), ("target", TARGETS)):
+        for name, choices in (
+            ("quality", QUALITIES),
+            ("junk", MODES),
+            ("size_prior", SIZE_PRIORS),
+            ("target", TARGETS),
+        ):
             if getattr(self, name) not in choices:
                 raise ConfigError(
                     f"--{name.replace('_', '-')}: found {getattr(self, name)!r}, expected one of {choices}"
                 )
+        if not self.averaged_scales or not min(self.fast_factor, *self.averaged_scales) > 0:
+            raise ConfigError("fast_factor, averaged_scales: expected positive numbers")
         if self.calibration_micrographs < 1:
             raise ConfigError(
                 f"--calibration-micrographs: found {self.calibration_micrographs}, expected 1 or more"
