@@ -66,6 +66,13 @@ def decoy_rule(most_false: float) -> Rule:
     return rule
 
 
+def aimed(score: Floats, calibration: Calibration, point: OperatingPoint, target: str) -> float:
+    """Give the threshold for a target where the picker saw particles; where it saw none, the shipped one."""
+    if calibration.seems_empty:
+        return calibration.threshold
+    return choose_threshold(score, replace(point, least_typical=0.0), target=target)
+
+
 def rules(point: OperatingPoint) -> dict[str, Rule]:
     """Name the rules: scores of all candidates and what was learnt of the data set, to a threshold."""
     constants = {
@@ -86,9 +93,9 @@ def rules(point: OperatingPoint) -> dict[str, Rule]:
         "Otsu on log-odds": lambda score, _: otsu(score),
         **decoys,
         **shares,
-        "shipped": lambda score, _: choose_threshold(score, point),
-        "shipped, for precision": lambda score, _: choose_threshold(score, point, target="precision"),
-        "shipped, for recall": lambda score, _: choose_threshold(score, point, target="recall"),
+        "shipped": lambda _, calibration: calibration.threshold,
+        "shipped, for precision": lambda score, c: aimed(score, c, point, "precision"),
+        "shipped, for recall": lambda score, c: aimed(score, c, point, "recall"),
     }
 
 

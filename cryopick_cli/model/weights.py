@@ -50,6 +50,10 @@ class OperatingPoint:
         default=0.0,
         metadata={"help": "Typical confident score below which a data set seems to hold no particle."},
     )
+    least_best: float = field(
+        default=0.0,
+        metadata={"help": "Mean of the five best scores a micrograph that must be lower, too, for that."},
+    )
     empty_threshold: float = field(
         default=0.85, metadata={"help": "Automatic threshold where there seems to be no particle."}
     )

@@ -44,7 +44,7 @@ class Calibration:
     counts: tuple[int, int] = (0, 0)
     """Picks of the sample that have the first size, and the second where there are two."""
     false_discovery_rate: float | None = None
-    """Estimated share of false picks at the threshold, from decoys; None where it was not estimated."""
+    """Estimated share of false picks at the threshold, from decoys; None where nothing is picked."""
     curve: tuple[CurvePoint, ...] = ()
     """Picks and their estimated share of false ones over the threshold, in the micrographs with decoys."""
 
@@ -97,7 +97,7 @@ def calibrate(
     decoys = score_decoys(model, genuine, prior, config, light=light)
     threshold = config.threshold
     if threshold is None:
-        threshold = choose_threshold(score, point, config.thresholding, config.target)
+        threshold = choose_threshold(score, point, config.thresholding, config.target, len(sample))
     size = np.concatenate(
         [
             found.diameter * unit_length(one.micrograph.pixel_size)
@@ -111,9 +111,9 @@ def calibrate(
         light=light,
         micrographs=tuple(names),
         estimate=estimate,
-        seems_empty=seems_empty(score, point),
+        seems_empty=seems_empty(score, point, len(sample)),
         counts=_count_by_size(size[score >= threshold], prior),
-        false_discovery_rate=decoys.false_discovery_rate(threshold),
+        false_discovery_rate=decoys.false_discovery_rate(threshold) if (score >= threshold).any() else None,
         curve=threshold_curve(decoys),
     )
 
@@ -186,7 +186,7 @@ def _find_second_size(
     sizes, weights = [], []
     for one, unit in zip(genuine, units, strict=True):
         score = calibrated_score(one.found.logit, point)
-        kept = suppress_duplicates(one.found.x, one.found.y, score, 0.5 * prior.diameter / unit)
+        kept = suppress_duplicates(one.found.x, one.found.y, score, 0.5 * one.found.diameter)
         sizes.append(one.found.diameter[kept] * unit)
         weights.append(score[kept] ** 2)
     return find_second_mode(

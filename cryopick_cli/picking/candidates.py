@@ -93,14 +93,15 @@ def weigh(
         Probability times the size prior's factor.
     """
     score = calibrated_score(found.logit, point)
-    distance = 0.5 * float(np.median(found.diameter)) if len(found.x) else 0.0
+    distance = np.full(len(found.x), 0.5 * float(np.median(found.diameter)) if len(found.x) else 0.0)
     if prior is not None:
-        score = score * prior.factor(found.diameter * unit_length(pixel_size))
-        distance = 0.5 * prior.diameter / unit_length(pixel_size)
+        unit = unit_length(pixel_size)
+        score = score * prior.factor(found.diameter * unit)
+        distance = 0.5 * prior.nearest(found.diameter * unit) / unit
     if config.min_distance is not None:
-        distance = Length(config.min_distance, "A").in_px(pixel_size)
+        distance[:] = Length(config.min_distance, "A").in_px(pixel_size)
     above = np.flatnonzero(score >= config.detection.floor)
-    found, score = found.select(above), score[above]
+    found, score, distance = found.select(above), score[above], distance[above]
     kept = suppress_duplicates(found.x, found.y, score, distance)
     return found.select(kept), score[kept]
 

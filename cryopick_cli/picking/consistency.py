@@ -87,6 +87,11 @@ class SizePrior:
             return np.asarray(distance <= self.window, dtype=np.float64)
         return np.asarray(np.exp(-0.5 * (distance / self.spread) ** 2), dtype=np.float64)
 
+    def nearest(self, diameter: Floats) -> Floats:
+        """Give the data set's size that each diameter is nearest to."""
+        second = self.diameter if self.second is None else self.second
+        return np.where(self.is_second(diameter), second, self.diameter)
+
     def is_second(self, diameter: Floats) -> NDArray[np.bool_]:
         """Tell which diameters are nearer to the second size than to the first."""
         if self.second is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 
 def suppress_duplicates(
-    x: NDArray[np.float64], y: NDArray[np.float64], score: NDArray[np.float64], distance: float
+    x: NDArray[np.float64], y: NDArray[np.float64], score: NDArray[np.float64], distance: ArrayLike
 ) -> NDArray[np.int64]:
     """Keep the best candidate wherever several lie within a distance of each other.
 
@@ -18,8 +18,8 @@ def suppress_duplicates(
     Parameters
     ----------
     x, y, score : (n,) float64
-    distance : float
-        No two of the kept candidates are nearer than this.
+    distance : float or (n,) float64
+        What lies nearer than this to a kept candidate goes; no two kept ones are nearer than the smallest.
 
     Returns
     -------
@@ -27,10 +27,11 @@ def suppress_duplicates(
         Indices of the kept candidates, by falling score.
     """
     order = np.lexsort((x, y, -score))
-    if len(order) < 2 or distance <= 0:
+    reach = np.broadcast_to(np.asarray(distance, dtype=np.float64), x.shape)[order]
+    if len(order) < 2 or not (reach > 0).any():
         return order
     centres = np.column_stack([x, y])[order]
-    neighbours = cKDTree(centres).query_ball_point(centres, distance * (1 - 1e-9))
+    neighbours = cKDTree(centres).query_ball_point(centres, np.maximum(reach, 0) * (1 - 1e-9))
     kept = np.ones(len(order), dtype=bool)
     for rank, near in enumerate(neighbours):
         if kept[rank]:

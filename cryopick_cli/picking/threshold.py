@@ -19,6 +19,7 @@ from cryopick_cli.model.weights import OperatingPoint
 Floats = NDArray[np.float64]
 
 TARGETS = ("f1", "precision", "recall")
+BEST_A_MICROGRAPH = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +87,17 @@ def threshold_curve(decoys: DecoyScores) -> tuple[CurvePoint, ...]:
 
 
 def choose_threshold(
-    score: Floats, point: OperatingPoint, config: ThresholdConfig | None = None, target: str = "f1"
+    score: Floats,
+    point: OperatingPoint,
+    config: ThresholdConfig | None = None,
+    target: str = "f1",
+    micrographs: int = 1,
 ) -> float:
     """Give the threshold for a data set from the scores of a sample of its candidates.
 
-    It is ``threshold_share`` of the typical confident score, never below ``least_threshold``. Where even the
-    typical confident score is low, there seems to be no particle: then only what scores ``empty_threshold``
-    is picked.
+    It is ``threshold_share`` of the typical confident score, never below ``least_threshold``. Where both the
+    typical and the best scores are low, there seems to be no particle: then only what scores
+    ``empty_threshold`` is picked.
 
     Parameters
     ----------
@@ -102,8 +107,10 @@ def choose_threshold(
         Share and limits, as fitted for the weights on development data.
     config : ThresholdConfig, optional
     target : {"f1", "precision", "recall"}
+    micrographs : int
+        How many micrographs the scores are of.
     """
-    if seems_empty(score, point):
+    if seems_empty(score, point, micrographs):
         return point.empty_threshold
     factor = (config or ThresholdConfig()).factor(target)
     return min(0.99, max(point.least_threshold, factor * point.threshold_share * typical_score(score)))
@@ -114,6 +121,13 @@ def typical_score(score: Floats) -> float:
     return float((score**3).sum() / (score**2).sum()) if len(score) else 0.0
 
 
-def seems_empty(score: Floats, point: OperatingPoint) -> bool:
-    """Tell whether a data set seems to hold no particle, or none that is clearly visible."""
-    return typical_score(score) < point.least_typical or len(score) == 0
+def seems_empty(score: Floats, point: OperatingPoint, micrographs: int = 1) -> bool:
+    """Tell whether a data set seems to hold no particle, or none that is clearly visible.
+
+    Both the typical confident score and the mean of the five best scores a micrograph must be low: faint
+    particles lower the former, dirt on some micrographs raises the latter.
+    """
+    if len(score) == 0:
+        return True
+    best = np.sort(score)[::-1][: BEST_A_MICROGRAPH * micrographs]
+    return typical_score(score) < point.least_typical and float(best.mean()) < point.least_best

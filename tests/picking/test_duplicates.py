@@ -82,3 +82,10 @@ def test_thousands_are_quick_to_sort_out(rng: np.random.Generator) -> None:
     x, y, score = rng.uniform(0, 4000, (3, 20_000))
     kept = suppress_duplicates(x, y, score, 40.0)
     assert 3000 < len(kept) < 10_000
+
+
+def test_each_kept_candidate_clears_its_own_surroundings() -> None:
+    """Small particles stand closer than large ones may."""
+    x, y = np.array([0.0, 15.0, 100.0, 115.0]), np.zeros(4)
+    score, distance = np.array([0.9, 0.8, 0.7, 0.6]), np.array([10.0, 10.0, 30.0, 30.0])
+    assert suppress_duplicates(x, y, score, distance).tolist() == [0, 1, 2]

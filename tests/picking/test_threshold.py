@@ -47,13 +47,20 @@ def test_without_confident_candidates_the_least_threshold_stays() -> None:
 
 
 def test_where_no_candidate_scores_like_a_particle_only_the_sure_are_picked() -> None:
-    point = OperatingPoint(least_typical=0.5, empty_threshold=0.9)
+    point = OperatingPoint(least_typical=0.5, least_best=0.6, empty_threshold=0.9)
     faint, clear = np.full(40, 0.4), np.full(40, 0.7)
     assert seems_empty(faint, point)
     assert choose_threshold(faint, point) == 0.9
     assert not seems_empty(clear, point)
     assert choose_threshold(clear, point) == pytest.approx(0.35)
     assert choose_threshold(np.zeros(0), point) == 0.9
+
+
+def test_faint_particles_with_some_clear_ones_are_no_empty_data_set() -> None:
+    point = OperatingPoint(least_typical=0.9, least_best=0.6)
+    scores = np.array([0.8] * 5 + [0.3] * 200)
+    assert not seems_empty(scores, point)
+    assert seems_empty(scores, point, micrographs=20)  # five clear ones in twenty micrographs are dirt
 
 
 def test_typical_score_of_nothing_is_zero() -> None:
