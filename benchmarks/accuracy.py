@@ -15,7 +15,7 @@ import json
 import platform
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -69,6 +69,13 @@ LABELLED = (
         "micrographs/klh/near_to_focus/coordinates",
         include=HELD_BACK,
     ),
+)
+DEVELOPMENT = tuple(
+    replace(
+        one, name=one.name.replace("held back", "development"), include=("01nov26b.012.*", "01nov26b.013.*")
+    )
+    for one in LABELLED
+    if one.include == HELD_BACK
 )
 FREE_OF_PARTICLES = ("3Empty_no_ice", "4Crystalline_ice", "5Empty_ice_no_particles_but_vitreous_ice")
 
@@ -230,12 +237,18 @@ def main() -> None:
     parser.add_argument(
         "--simulated", type=Path, help="folder of folders that `cryopick simulate` wrote, one a sample"
     )
+    parser.add_argument("--development", action="store_true", help="judge the KLH prefixes 012 and 013 only")
+    parser.add_argument(
+        "--quality", default="normal", help="fast, normal or best, as `cryopick pick` takes it"
+    )
     parser.add_argument("--no-copies", action="store_true", help="leave out the filtered copies")
     parser.add_argument("--no-false-picks", action="store_true", help="leave out the particle-free views")
     options = parser.parse_args()
     model = load_model(options.weights, choose_device(options.device))
-    config = PickConfig()
-    sets = [one for one in LABELLED if fnmatch(one.name, options.sets)]
+    config = PickConfig(quality=options.quality)
+    sets = [
+        one for one in (DEVELOPMENT if options.development else LABELLED) if fnmatch(one.name, options.sets)
+    ]
     rows = []
     for one in sets:
         for row in judge_labelled(model, options.data, one, config, options.most):
