@@ -241,11 +241,12 @@ def main() -> None:
     parser.add_argument(
         "--quality", default="normal", help="fast, normal or best, as `cryopick pick` takes it"
     )
+    parser.add_argument("--junk", default="flag", help="drop, flag or keep, as `cryopick pick` takes it")
     parser.add_argument("--no-copies", action="store_true", help="leave out the filtered copies")
     parser.add_argument("--no-false-picks", action="store_true", help="leave out the particle-free views")
     options = parser.parse_args()
     model = load_model(options.weights, choose_device(options.device))
-    config = PickConfig(quality=options.quality)
+    config = PickConfig(quality=options.quality, junk=options.junk)
     sets = [
         one for one in (DEVELOPMENT if options.development else LABELLED) if fnmatch(one.name, options.sets)
     ]
