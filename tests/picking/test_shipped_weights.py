@@ -70,6 +70,22 @@ def test_light_particles_are_recognised():
     assert is_light(model, inverted, PickConfig())
 
 
+def test_light_and_dark_versions_of_a_micrograph_give_the_same_picks(picked):
+    calibration, dark = picked
+    model = load_model(DEFAULT_WEIGHTS, choose_device("cpu"))
+    micrograph = read_micrograph(MICROGRAPH)
+    inverted = replace(micrograph, array=-micrograph.array)
+    found = calibrate(model, [inverted], [MICROGRAPH.name], PickConfig())
+    light = pick_micrograph(model, inverted, found, PickConfig())
+    assert found.light
+    assert not calibration.light
+    assert found.threshold == pytest.approx(calibration.threshold, abs=0.02)
+    light, dark = light[light["accepted"]], dark[dark["accepted"]]
+    distance, _ = cKDTree(light[["x", "y"]]).query(dark[["x", "y"]])
+    assert (distance < 2.0).mean() >= 0.95
+    assert abs(len(light) - len(dark)) <= 2
+
+
 def test_no_two_picks_are_nearer_than_half_a_diameter(picked):
     calibration, picks = picked
     distance, _ = cKDTree(picks[["x", "y"]]).query(picks[["x", "y"]], k=2)
