@@ -31,8 +31,9 @@ class ExternalJob(options.SectionCommand):
         try:
             return super().parse_args(ctx, list(known))  # click uses the list up
         except click.UsageError:
-            if _FOLDER in known:
-                with RelionJob(Path(known[known.index(_FOLDER) + 1])).running():
+            following = known[known.index(_FOLDER) + 1 :] if _FOLDER in known else []
+            if following:
+                with RelionJob(Path(following[0])).running():
                     raise
             raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,22 +88,24 @@ def filter_(
     config = _as_in_run(config, earlier)
     files = _files(earlier, formats, box_size, in_place=in_place)
     target = RunFolder(source if out is None else out, files)
-    with record.timed("filter"):
-        rows = _write(_read_run(source), target, config, overwrite=overwrite, in_place=in_place)
+    run = _read_run(source)
     record.config = {"filter": to_mapping(config), "files": to_mapping(files)}
-    record.results = {"calibrations": earlier.get("calibrations", {}), "run": earlier or str(source)}
+    picked = earlier.get("run", earlier) or str(source)  # of a cut of a cut, the run that picked
+    record.results = {"calibrations": earlier.get("calibrations", {}), "run": picked}
+    with record.timed("filter"):
+        # All is cut before anything is written, so that a setting that does not fit leaves the run as it was.
+        cut = {name: recut(picks, row, config) if row.done else picks for name, (row, picks) in run.items()}
+        if in_place:  # the record first, so that a cut that is interrupted is not taken for the run
+            record.write(target.folder / RECORD_FILE)
+        rows = _write(run, cut, target, overwrite=overwrite, in_place=in_place)
     record.write(target.folder / RECORD_FILE)
     console.print_facts(rows)
 
 
 def _write(
-    run: Run, target: RunFolder, config: FilterConfig, *, overwrite: bool, in_place: bool
+    run: Run, cut: Mapping[str, pd.DataFrame], target: RunFolder, *, overwrite: bool, in_place: bool
 ) -> list[tuple[str, str]]:
-    """Cut and write every micrograph; give what came out as words.
-
-    All is cut before anything is written, so that a setting that does not fit leaves the run as it was.
-    """
-    cut = {name: recut(picks, row, config) if row.done else picks for name, (row, picks) in run.items()}
+    """Write every micrograph as it was cut; give what came out as words."""
     # The run's notes in its own folder are replaced one by one, so that none is lost if this is interrupted.
     own = in_place and target.holds_run
     target.prepare(overwrite=overwrite and not own, resume=own)

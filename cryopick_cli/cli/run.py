@@ -149,10 +149,10 @@ def _describe_calibration(calibration: Calibration) -> str:
         first, second = calibration.counts
         words += f"; a second size, {prior.second:.1f} {unit}, stands out ({first} and {second} picks there)"
     words += f"; threshold {calibration.threshold:.2f}"
-    if calibration.false_discovery_rate is not None:
-        words += f"; false picks by decoys {calibration.false_discovery_rate:.0%}"
     if calibration.seems_empty:
-        words += "; scores are low throughout: no particle, or none clearly seen. Only what is sure is picked"
+        words += "; scores are low throughout: no particle, or none clearly seen"
+    elif calibration.false_discovery_rate is not None:
+        words += f"; false picks by decoys {calibration.false_discovery_rate:.0%}"
     return words
 
 

@@ -114,8 +114,8 @@ class Batch:
         for name in choose_sample(members, self.config):
             try:
                 sample.append((name, read_source(members[name], self.pixel_size)))
-            except CryopickError as error:
-                log.debug("%s", error)
+            except (CryopickError, OSError, ValueError, MemoryError) as error:
+                log.debug("%s: %s", name, error)
         return sample
 
 

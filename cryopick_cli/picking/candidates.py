@@ -83,14 +83,33 @@ def weigh(
     point: OperatingPoint,
     config: PickConfig,
 ) -> tuple[Candidates, Floats]:
-    """Score candidates by network and size, and leave one a particle.
+    """Score candidates by network and size, and leave one a particle; see :func:`rank`."""
+    kept, score = rank(found, pixel_size, prior, point, config)
+    return found.select(kept), score
+
+
+def rank(
+    found: Candidates,
+    pixel_size: float | None,
+    prior: SizePrior | None,
+    point: OperatingPoint,
+    config: PickConfig,
+    fade: Floats | None = None,
+) -> tuple[NDArray[np.int64], Floats]:
+    """Tell which candidates stay, one a particle, and how they score.
+
+    Parameters
+    ----------
+    fade : (n,) float64, optional
+        A further factor on the score of each candidate. It counts before duplicates go, so that what
+        fades does not take a better neighbour with it.
 
     Returns
     -------
-    candidates : Candidates
-        Those above the floor, without duplicates, by falling score.
-    score : (n,) float64
-        Probability times the size prior's factor.
+    kept : (k,) int64
+        Rows of those above the floor, without duplicates, by falling score.
+    score : (k,) float64
+        Probability times the size prior's factor and ``fade``.
     """
     score = calibrated_score(found.logit, point)
     distance = np.full(len(found.x), 0.5 * float(np.median(found.diameter)) if len(found.x) else 0.0)
@@ -100,10 +119,11 @@ def weigh(
         distance = 0.5 * prior.nearest(found.diameter * unit) / unit
     if config.min_distance is not None:
         distance[:] = Length(config.min_distance, "A").in_px(pixel_size)
+    if fade is not None:
+        score = score * fade
     above = np.flatnonzero(score >= config.detection.floor)
-    found, score, distance = found.select(above), score[above], distance[above]
-    kept = suppress_duplicates(found.x, found.y, score, distance)
-    return found.select(kept), score[kept]
+    kept = above[suppress_duplicates(found.x[above], found.y[above], score[above], distance[above])]
+    return kept, score[kept]
 
 
 def calibrated_score(logit: Floats, point: OperatingPoint) -> Floats:

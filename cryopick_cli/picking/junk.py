@@ -44,9 +44,9 @@ def junk_of(mask: JunkMask | None, x: Floats, y: Floats, diameter: Floats, score
     return share
 
 
-def penalise(score: Floats, junk: Floats, mode: str) -> Floats:
-    """Lower the scores of what lies on junk, by as much as a factor of 0.2; not under ``keep``."""
-    return score if mode == KEEP else score * (1 - (1 - _LEFT) * junk)
+def fade_of(junk: Floats, mode: str) -> Floats:
+    """Give the factor on the score of what lies on junk, 0.2 where all of its disc does; 1 under ``keep``."""
+    return np.ones_like(junk) if mode == KEEP else 1 - (1 - _LEFT) * junk
 
 
 def allowed(junk: Floats, mode: str) -> NDArray[np.bool_]:

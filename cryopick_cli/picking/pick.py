@@ -17,11 +17,11 @@ from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.imaging.junk import JunkMask, find_junk
 from cryopick_cli.model.weights import Model
 from cryopick_cli.picking.calibrate import Calibration
-from cryopick_cli.picking.candidates import find_candidates, weigh
+from cryopick_cli.picking.candidates import calibrated_score, find_candidates, rank
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.detect import Candidates
 from cryopick_cli.picking.edges import edge_px, is_inside
-from cryopick_cli.picking.junk import allowed, junk_of, penalise
+from cryopick_cli.picking.junk import allowed, fade_of, junk_of
 
 
 def pick_micrograph(
@@ -60,14 +60,16 @@ def pick_micrograph(
     if found is None:
         diameter = calibration.diameter_px(micrograph.pixel_size)
         found = find_candidates(model, micrograph.array, diameter, config, light=calibration.light)
-    found, score = weigh(found, micrograph.pixel_size, calibration.prior, model.card.operating_point, config)
-    junk = junk_of(mask, found.x, found.y, found.diameter, score)
-    score = penalise(score, junk, config.junk)
+    point = model.card.operating_point
+    evidence = calibrated_score(found.logit, point)
+    junk = junk_of(mask, found.x, found.y, found.diameter, evidence)
+    kept, score = rank(
+        found, micrograph.pixel_size, calibration.prior, point, config, fade_of(junk, config.junk)
+    )
+    found, junk = found.select(kept), junk[kept]
     accepted = (score >= calibration.threshold) & allowed(junk, config.junk)
     accepted &= _is_inside(found, micrograph, calibration, config)
-    order = np.argsort(-score, kind="stable")
-    picks = _as_table(found, score, micrograph.pixel_size, accepted=accepted, junk=junk)
-    return picks.iloc[order].reset_index(drop=True)
+    return _as_table(found, score, micrograph.pixel_size, accepted=accepted, junk=junk)
 
 
 def _as_table(

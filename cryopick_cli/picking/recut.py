@@ -72,6 +72,11 @@ class FilterConfig:
             raise ConfigError(f"--junk: found {self.junk!r}, expected {DROP} or {KEEP}")
         if self.edge is not None:
             parse_edge(self.edge)
+        low, high = self.min_diameter, self.max_diameter
+        if low is not None and high is not None and low.unit == high.unit and low.value > high.value:
+            raise ConfigError(
+                f"--min-diameter, --max-diameter: found {low.value:g} and {high.value:g}, expected rising ones"
+            )
         if self.most_picks is not None and self.most_picks < 0:
             raise ConfigError(f"--most-picks: found {self.most_picks}, expected 0 or more")
 

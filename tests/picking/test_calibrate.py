@@ -17,7 +17,7 @@ from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.network import Output
 from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.calibrate import Calibration, calibrate, choose_sample
-from cryopick_cli.picking.candidates import calibrated_score, find_candidates, unit_length, weigh
+from cryopick_cli.picking.candidates import calibrated_score, find_candidates, rank, unit_length, weigh
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates
@@ -290,3 +290,11 @@ def test_the_same_micrograph_gives_the_same_decoys(planted_model: Model, plant: 
     micrograph = plant(40.0)
     one = calibrate(planted_model, [micrograph], ["one"], CONFIG)
     assert calibrate(planted_model, [micrograph], ["one"], CONFIG) == one
+
+
+def test_what_fades_takes_no_better_neighbour_with_it() -> None:
+    """A candidate on junk scores higher, and lower once it has faded: the clean one beside it stays."""
+    found = candidates((50, 50, 40, 2.0), (58, 50, 40, 1.0))
+    fade = np.array([0.2, 1.0])
+    assert rank(found, None, SizePrior(40.0, 0.28), POINT, CONFIG)[0].tolist() == [0]
+    assert rank(found, None, SizePrior(40.0, 0.28), POINT, CONFIG, fade)[0].tolist() == [1]

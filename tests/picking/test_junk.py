@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cryopick_cli.imaging.junk import JunkMask
-from cryopick_cli.picking.junk import allowed, junk_of, penalise
+from cryopick_cli.picking.junk import allowed, fade_of, junk_of
 
 SHAPE = (100, 200)
 
@@ -46,10 +46,10 @@ def test_a_small_mask_is_believed_even_where_all_candidates_lie_on_it() -> None:
 
 
 def test_scores_fade_with_the_share_but_under_keep() -> None:
-    score, junk = np.array([0.8, 0.8, 0.8]), np.array([0.0, 0.5, 1.0])
-    np.testing.assert_allclose(penalise(score, junk, "flag"), [0.8, 0.48, 0.16])
-    np.testing.assert_allclose(penalise(score, junk, "drop"), [0.8, 0.48, 0.16])
-    np.testing.assert_array_equal(penalise(score, junk, "keep"), score)
+    junk = np.array([0.0, 0.5, 1.0])
+    np.testing.assert_allclose(fade_of(junk, "flag"), [1.0, 0.6, 0.2])
+    np.testing.assert_allclose(fade_of(junk, "drop"), [1.0, 0.6, 0.2])
+    np.testing.assert_array_equal(fade_of(junk, "keep"), np.ones(3))
 
 
 def test_only_drop_forbids() -> None:

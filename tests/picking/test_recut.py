@@ -94,6 +94,10 @@ def test_best_picks_are_counted_by_merit_where_there_is_no_score() -> None:
         ({"junk": "flag"}, "--junk: found 'flag', expected drop or keep"),
         ({"edge": "far"}, "--edge: found 'far'"),
         ({"most_picks": -1}, "--most-picks: found -1"),
+        (
+            {"min_diameter": Length(90, "px"), "max_diameter": Length(60, "px")},
+            "--min-diameter, --max-diameter: found 90 and 60",
+        ),
     ],
 )
 def test_settings_without_meaning_are_refused(values: dict[str, Any], complaint: str) -> None:
