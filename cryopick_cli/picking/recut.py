@@ -75,7 +75,7 @@ class FilterConfig:
         low, high = self.min_diameter, self.max_diameter
         if low is not None and high is not None and low.unit == high.unit and low.value > high.value:
             raise ConfigError(
-                f"--min-diameter, --max-diameter: found {low.value:g} and {high.value:g}, expected rising ones"
+                f"--min-diameter, --max-diameter: found {low.value:g} and {high.value:g}, expected rising"
             )
         if self.most_picks is not None and self.most_picks < 0:
             raise ConfigError(f"--most-picks: found {self.most_picks}, expected 0 or more")
