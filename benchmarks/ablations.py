@@ -130,11 +130,7 @@ class Bench:
         folder = self.out / "simulated" / f"{abs(hash_of(config)):08x}"
         library = self.out / "library"
         if not (library / "index.csv").is_file():
-            index = pd.read_csv(self.data / "structures" / "index.csv")
-            kept = index[~index["id"].isin(list(SAMPLES))].copy()
-            kept["file"] = [str((self.data / "structures" / name).resolve()) for name in kept["file"]]
-            library.mkdir(parents=True, exist_ok=True)
-            kept.to_csv(library / "index.csv", index=False)
+            write_library(self.data / "structures", library)
         list(simulate_folder(config, count=self.micrographs, seed=31, out=folder, library=library, workers=2))
         return folder.resolve()
 
@@ -142,7 +138,7 @@ class Bench:
         """Simulate held-out structures to judge on, once."""
         for name, diameter in diameters.items():
             library = self.out / "libraries" / name
-            write_library(self.data / "structures", name, library)
+            write_library(self.data / "structures", library, only=name)
             folder = self.out / "held_out" / f"{name}_{diameter:.0f}px"
             list(
                 simulate_folder(

@@ -5,7 +5,7 @@
         --simulated held_out/samples
 
 Diameters go from 14 to 190 px in a view 1024 px wide. The structures are those that the recipes in `weights/`
-leave out. `--keep-out FILE` writes an index without them, for the training data.
+leave out; `--training` writes the library of all others.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def one_sample(diameter: float) -> SimulationConfig:
     return replace(config, particles=particles, layout=replace(config.layout, empty_probability=0.0))
 
 
-def write_library(structures: Path, name: str, folder: Path) -> None:
-    """Write a structure library that holds one structure."""
+def write_library(structures: Path, folder: Path, *, only: str | None = None) -> None:
+    """Write a structure library that holds one structure, or all but those that are kept for judging."""
     index = pd.read_csv(structures / "index.csv")
-    chosen = index[index["id"] == name].copy()
+    chosen = index[index["id"] == only if only else ~index["id"].isin(list(SAMPLES))].copy()
     chosen["file"] = [str((structures / file).resolve()) for file in chosen["file"]]
     folder.mkdir(parents=True, exist_ok=True)
     chosen.to_csv(folder / "index.csv", index=False)
@@ -63,18 +63,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=8, help="micrographs a sample")
     parser.add_argument("--seed", type=int, default=77)
-    parser.add_argument("--keep-out", type=Path, help="write an index.csv without the samples here, and stop")
+    parser.add_argument(
+        "--training", action="store_true", help="write the library without the samples to --out, and stop"
+    )
     options = parser.parse_args()
-    if options.keep_out:
-        index = pd.read_csv(options.structures / "index.csv")
-        kept = index[~index["id"].isin(list(SAMPLES))].copy()
-        kept["file"] = [str((options.structures / file).resolve()) for file in kept["file"]]
-        options.keep_out.parent.mkdir(parents=True, exist_ok=True)
-        kept.to_csv(options.keep_out, index=False)
+    if options.training:
+        write_library(options.structures, options.out)
         return
     for name, diameter in SAMPLES.items():
         library = options.out / "libraries" / name
-        write_library(options.structures, name, library)
+        write_library(options.structures, library, only=name)
         folder = options.out / "samples" / f"{diameter:03.0f}px_{name}"
         made = simulate_folder(
             one_sample(diameter),
