@@ -66,14 +66,19 @@ def _look(
 def working_factor(
     model: Model, shape: tuple[int, ...], diameter_px: float | None, config: PickConfig
 ) -> float:
-    """Give how many pixels of a micrograph become one working pixel, along each side."""
+    """Give how many pixels of a micrograph become one working pixel, along each side.
+
+    The particle gets the network's working diameter, unless the view became too small for the network to
+    see its surroundings, as in training.
+    """
     if diameter_px is None:
         factor = min(shape) / config.scale.middle_px
     else:
         factor = diameter_px / model.card.operating_point.working_diameter_px
     if config.quality == "fast":
         factor *= config.fast_factor
-    return max(factor, 1 / config.scale.largest_enlargement)
+    enough = max(1.0, min(shape) / config.scale.smallest_side_px)
+    return max(min(factor, enough), 1 / config.scale.largest_enlargement)
 
 
 def weigh(

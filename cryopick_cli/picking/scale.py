@@ -32,6 +32,10 @@ class ScaleConfig:
     largest_enlargement: float = field(
         default=2.0, metadata={"help": "How much a micrograph of small particles is enlarged at most."}
     )
+    smallest_side_px: int = field(
+        default=512,
+        metadata={"help": "Short side below which a micrograph of large particles is not reduced, px."},
+    )
 
     def __post_init__(self) -> None:
         """Refuse searches without a scale."""
@@ -44,6 +48,8 @@ class ScaleConfig:
                 f"bandwidth, largest_enlargement: found {self.bandwidth} and {self.largest_enlargement}, "
                 "expected two positive numbers"
             )
+        if self.smallest_side_px < 64:
+            raise ConfigError(f"smallest_side_px: found {self.smallest_side_px}, expected at least 64")
 
     @property
     def middle_px(self) -> int:

@@ -1,4 +1,4 @@
-"""Many micrographs: a folder of them, an endless stream, and a pool on disk that renews itself."""
+"""Many micrographs: a folder of them, an endless stream, and a pool on disk that is renewed in rounds."""
 
 from __future__ import annotations
 
@@ -9,16 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-import pandas as pd
-
 from cryopick_cli.errors import ConfigError
-from cryopick_cli.formats.delimited import read_delimited
-from cryopick_cli.formats.micrograph import read_micrograph
 from cryopick_cli.simulation.config import CheckedConfig, SimulationConfig, setting
-from cryopick_cli.simulation.folder import is_finished, make_folder, read_facts, remove_simulated, stem_of
+from cryopick_cli.simulation.folder import is_finished, make_folder, remove_simulated, stem_of
 from cryopick_cli.simulation.simulate import SimulatedMicrograph
-from cryopick_cli.simulation.structure import FloatArray
 from cryopick_cli.simulation.workers import draw_numbered, open_library, start_workers, write_numbered
 
 
@@ -105,38 +99,35 @@ def stream_micrographs(
 
 @dataclass(frozen=True, kw_only=True)
 class PoolConfig(CheckedConfig):
-    """How large a pool is and how often a micrograph of it is used.
+    """How large a pool is and how fast it is renewed.
 
     Raises
     ------
     ConfigError
-        If a number is below 1.
+        If a number is out of bounds, or more are renewed than there are.
     """
 
     section = "pool"
 
-    size: int = setting(500, "micrographs on disk at any time", 1)
-    most_uses: int = setting(20, "draws after which a micrograph gives way to a fresh one", 1)
+    size: int = setting(400, "micrographs that are drawn from in a round", 1)
+    renewed: int = setting(80, "how many of them are fresh in the next round", 0)
     seed: int = setting(0, "seed of the run")
     workers: int = setting(1, "processes that simulate", 1)
 
-
-@dataclass(frozen=True, kw_only=True)
-class PooledMicrograph:
-    """A micrograph drawn from a pool: float32 (h, w), Å/px, reference table, and its stem."""
-
-    array: FloatArray
-    pixel_size: float
-    reference: pd.DataFrame
-    stem: str
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.renewed > self.size:
+            raise ConfigError(
+                f"pool.renewed: found {self.renewed}, expected at most pool.size = {self.size}; lower it"
+            )
 
 
 class SimulationPool:
-    """Simulated micrographs on disk, each drawn a limited number of times and then replaced.
+    """Simulated micrographs on disk: a window that moves along the endless run of one seed.
 
-    A micrograph that has been used up gives its place to the next number of the run, which worker processes
-    simulate meanwhile; a draw that hits one not yet finished waits for it. What is drawn depends on the
-    config, the seed and the numbers drawn alone, not on how fast the workers are.
+    Round ``r`` holds the micrographs ``r * renewed`` to ``r * renewed + size - 1``. Worker processes simulate
+    the next round's while a round is drawn from, and what a round no longer holds is deleted. So a round is
+    the same whether or not the run was interrupted, and however fast the workers are.
 
     Parameters
     ----------
@@ -145,22 +136,26 @@ class SimulationPool:
     folder
         Where the micrographs lie; those of an earlier run with the same seed are used again.
     library
-        Folder of structures, or ``None``.
+        Folder of structures, or ``None`` for procedural shapes only.
     pool
-        Size and wear.
+        Size, renewal, seed and workers.
+
+    Raises
+    ------
+    InputError
+        If the structures cannot be read.
+    OutputError
+        If the folder cannot be made.
     """
 
     def __init__(
         self, config: SimulationConfig, folder: str | Path, library: str | Path | None, pool: PoolConfig
     ) -> None:
+        self.folder = make_folder(folder)
         self._config = config
-        self._folder = make_folder(folder)
         self._pool = pool
         self._executor = start_workers(library, pool.workers)
         self._pending: dict[int, Future[str]] = {}
-        self._next = 0
-        self._places = [self._order() for _ in range(pool.size)]
-        self._uses = [0] * pool.size
 
     def __enter__(self) -> SimulationPool:
         """Give the pool; its processes end with the block."""
@@ -170,41 +165,32 @@ class SimulationPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the worker processes; the files stay."""
-        self.close()
-
-    def close(self) -> None:
-        """End the worker processes; the files stay."""
         self._executor.shutdown(cancel_futures=True)
 
-    def draw(self, rng: np.random.Generator) -> PooledMicrograph:
-        """Draw a micrograph at random, waiting where it is not finished yet."""
-        place = int(rng.integers(self._pool.size))
-        number = self._places[place]
-        if number in self._pending:
-            self._pending.pop(number).result()
-        stem = stem_of(self._pool.seed, number)
-        drawn = _read_pooled(self._folder, stem)
-        self._uses[place] += 1
-        if self._uses[place] >= self._pool.most_uses:
-            remove_simulated(self._folder, stem)
-            self._places[place] = self._order()
-            self._uses[place] = 0
-        return drawn
+    def round(self, number: int) -> list[str]:
+        """Give the stems of a round, all finished; order the next round's and delete the last one's.
 
-    def _order(self) -> int:
-        """Order the next number of the run, unless it is there, and give it."""
-        number = self._next
-        self._next += 1
-        if not is_finished(self._folder, stem_of(self._pool.seed, number)):
-            self._pending[number] = self._executor.submit(
-                write_numbered, self._config, self._pool.seed, number, self._folder
-            )
-        return number
+        Rounds come in rising order; a run that goes on may start at any.
 
+        Raises
+        ------
+        OutputError
+            If a micrograph cannot be written.
+        """
+        first = number * self._pool.renewed
+        wanted = range(first, first + self._pool.size)
+        self._order(range(first, wanted.stop + self._pool.renewed))
+        for one in wanted:
+            if one in self._pending:
+                self._pending.pop(one).result()
+        for gone in range(max(0, first - self._pool.renewed), first):
+            remove_simulated(self.folder, stem_of(self._pool.seed, gone))
+        return [stem_of(self._pool.seed, one) for one in wanted]
 
-def _read_pooled(folder: Path, stem: str) -> PooledMicrograph:
-    array = read_micrograph(folder / f"{stem}.mrc").array
-    reference = read_delimited(folder / f"{stem}.csv")
-    # From the notes, not from the MRC header: readers take very large pixels there for a mistake.
-    pixel_size = float(read_facts(folder, stem)["pixel_size"])
-    return PooledMicrograph(array=array, pixel_size=pixel_size, reference=reference, stem=stem)
+    def _order(self, numbers: range) -> None:
+        """Let the workers simulate what is neither there nor ordered."""
+        for number in numbers:
+            if number not in self._pending and not is_finished(self.folder, stem_of(self._pool.seed, number)):
+                self._pending[number] = self._executor.submit(
+                    write_numbered, self._config, self._pool.seed, number, self.folder
+                )

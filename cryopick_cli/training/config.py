@@ -8,6 +8,8 @@ from pathlib import Path
 from cryopick_cli.errors import ConfigError
 from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.losses import LossConfig
+from cryopick_cli.simulation.config import SimulationConfig
+from cryopick_cli.simulation.pool import PoolConfig
 from cryopick_cli.units import Length
 
 
@@ -40,6 +42,23 @@ class SourceConfig:
             raise ConfigError(
                 f"source {self.name}: found a pixel size of {self.pixel_size}, expected a positive number"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedSourceConfig:
+    """Micrographs that are simulated while training runs, renewed after every checkpoint."""
+
+    name: str = "simulated"
+    structures: Path | None = None
+    """Folder of structures, relative to the data folder; None draws procedural shapes only."""
+    share: float = 1.0
+    settings: SimulationConfig = field(default_factory=SimulationConfig)
+    pool: PoolConfig = field(default_factory=PoolConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse sources that are never drawn from."""
+        if self.share <= 0:
+            raise ConfigError(f"source {self.name}: found share {self.share}, expected a positive number")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +160,7 @@ class TrainConfig:
     """A recipe: data, network, losses, crops, augmentation and optimisation."""
 
     sources: tuple[SourceConfig, ...] = ()
+    simulated: tuple[SimulatedSourceConfig, ...] = ()
     validation: tuple[ValidationConfig, ...] = ()
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -154,8 +174,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse recipes without data, and intervals of no length."""
-        if not self.sources:
-            raise ConfigError("sources: found none, expected at least one set of micrographs to train on")
+        if not self.sources and not self.simulated:
+            raise ConfigError(
+                "sources, simulated: found none, expected at least one set of micrographs to train on"
+            )
+        if len({one.name for one in self.simulated}) < len(self.simulated):
+            raise ConfigError("simulated: found one name twice, expected a name for each")
         if self.crop.size_px % self.network.strides[-1]:
             raise ConfigError(
                 f"crop.size_px: found {self.crop.size_px}, expected a multiple of {self.network.strides[-1]}"
@@ -163,3 +187,8 @@ class TrainConfig:
         for name in ("checkpoint_every", "validate_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: found {getattr(self, name)}, expected 1 or more steps")
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Shares of the sources, then of the simulated ones, as given."""
+        return (*(one.share for one in self.sources), *(one.share for one in self.simulated))

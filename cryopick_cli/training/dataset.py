@@ -79,7 +79,7 @@ class Crops(Dataset[tuple[Tensor, Targets]]):
     def __init__(self, sources: Sequence[Sequence[LabelledMicrograph]], config: TrainConfig) -> None:
         self._sources = sources
         self._config = config
-        shares = np.array([source.share for source in config.sources])
+        shares = np.array(config.shares)
         self._shares = shares / shares.sum()
 
     def __getitem__(self, index: int) -> tuple[Tensor, Targets]:
@@ -214,6 +214,11 @@ def find_labelled(source: SourceConfig, data: Path) -> list[LabelledMicrograph]:
             f"{_why_none(source, there, data)}"
         )
     return labelled
+
+
+def read_labelled(micrograph: Path, coordinates: Path) -> LabelledMicrograph:
+    """Pair a micrograph with its coordinate file, which holds diameters."""
+    return LabelledMicrograph(micrograph, _read_table(coordinates.resolve(), coordinates.stat().st_mtime_ns))
 
 
 def _draw_diameter(crop: CropConfig, network: NetworkConfig, rng: Generator) -> float:

@@ -25,7 +25,7 @@ from cryopick_cli.training.dataset import Crops, LabelledMicrograph, collate
 
 log = logging.getLogger(__name__)
 
-Sources = Sequence[Sequence[LabelledMicrograph]]
+Micrographs = Sequence[Sequence[LabelledMicrograph]]
 Validate = Callable[[RetinaNet], dict[str, Any]]
 
 
@@ -72,7 +72,7 @@ def _copy_weights(initial: RetinaNet, network: nn.Module) -> None:
 
 def train_steps(
     state: TrainingState,
-    list_sources: Callable[[], Sources],
+    list_sources: Callable[[int], Micrographs],
     config: TrainConfig,
     device: DeviceChoice,
     checkpoint: Path,
@@ -82,8 +82,8 @@ def train_steps(
 ) -> None:
     """Train from ``state.step`` to the last step of the recipe, or until ``stop`` says to end here.
 
-    The sources are listed anew after every checkpoint, so that micrographs simulated meanwhile are drawn
-    from too.
+    The sources are listed anew in every round, which lasts from checkpoint to checkpoint, so that
+    micrographs simulated meanwhile are drawn from too.
 
     Raises
     ------
@@ -91,10 +91,9 @@ def train_steps(
         If the loss is no longer finite; the last checkpoint is kept.
     """
     while state.step < config.optimiser.steps and not stop():
-        last = min(
-            config.optimiser.steps, (state.step // config.checkpoint_every + 1) * config.checkpoint_every
-        )
-        for views, targets in _load_crops(list_sources(), config, state.step, last):
+        number = state.step // config.checkpoint_every
+        last = min(config.optimiser.steps, (number + 1) * config.checkpoint_every)
+        for views, targets in _load_crops(list_sources(number), config, state.step, last):
             started = time.perf_counter()
             losses = train_step(state, views, targets, config, device)
             state.step += 1
@@ -175,7 +174,7 @@ def averaged_network(state: TrainingState) -> RetinaNet:
     return network.eval()
 
 
-def _load_crops(sources: Sources, config: TrainConfig, start: int, stop: int) -> DataLoader[Any]:
+def _load_crops(sources: Micrographs, config: TrainConfig, start: int, stop: int) -> DataLoader[Any]:
     batch = config.optimiser.batch
     return DataLoader(
         Crops(sources, config),

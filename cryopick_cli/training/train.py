@@ -15,12 +15,13 @@ from cryopick_cli.model.weights import Model, ModelCard, OperatingPoint, save_mo
 from cryopick_cli.settings import to_mapping
 from cryopick_cli.training.checkpoint import load_checkpoint
 from cryopick_cli.training.config import TrainConfig
-from cryopick_cli.training.dataset import find_labelled
 from cryopick_cli.training.loop import Progress, averaged_network, new_state, train_steps
+from cryopick_cli.training.sources import Sources
 from cryopick_cli.training.validate import choose_validation, validate
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 HISTORY_FILE = "history.json"
+SIMULATED_FOLDER = "simulated"
 
 
 def train(
@@ -87,16 +88,8 @@ def train(
         }
 
     point = initial.card.operating_point if initial else _new_operating_point(config)
-    train_steps(
-        state,
-        lambda: [find_labelled(source, data) for source in config.sources],
-        config,
-        device,
-        checkpoint,
-        judge,
-        report,
-        stop,
-    )
+    with Sources(config, data, out / SIMULATED_FOLDER) as sources:
+        train_steps(state, sources.list, config, device, checkpoint, judge, report, stop)
     write_text(out / HISTORY_FILE, json.dumps(state.history, indent=1) + "\n", overwrite=True)
     facts = {**(about or {}), "recipe": to_mapping(config), "steps": state.step}
     return save_model(out, averaged_network(state), named, point, facts)

@@ -17,15 +17,24 @@ from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.network import Output
 from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.calibrate import Calibration, calibrate, choose_sample
-from cryopick_cli.picking.candidates import calibrated_score, find_candidates, rank, unit_length, weigh
+from cryopick_cli.picking.candidates import (
+    calibrated_score,
+    find_candidates,
+    rank,
+    unit_length,
+    weigh,
+    working_factor,
+)
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates
+from cryopick_cli.picking.scale import ScaleConfig
 from cryopick_cli.settings import from_mapping, to_mapping
 from cryopick_cli.units import Length
 
 Plant = Callable[..., Micrograph]
 CONFIG = PickConfig()
+ANY_VIEW = ScaleConfig(smallest_side_px=64)
 POINT = OperatingPoint()
 NAMES = [f"grid/mic_{i:03d}" for i in range(40)]
 
@@ -136,7 +145,7 @@ def test_a_given_diameter_is_taken_and_nothing_is_searched(
     plant: Plant,
     shapes_seen: list[tuple[int, ...]],
 ) -> None:
-    config = PickConfig(diameter=given, contrast="dark")
+    config = PickConfig(diameter=given, contrast="dark", scale=ANY_VIEW)
     found = calibrate(planted_model, [plant(40, pixel_size=1.5)], ["one"], config)
     assert found.estimate is None
     assert found.prior is not None
@@ -188,14 +197,31 @@ def test_contrast_is_taken_as_given(planted_model: Model, plant: Plant) -> None:
 def test_candidates_are_found_at_the_scale_of_the_particle(
     planted_model: Model, plant: Plant, shapes_seen: list[tuple[int, ...]]
 ) -> None:
-    array = plant(60).array
-    found = find_candidates(planted_model, array, 60.0, CONFIG)
+    array, config = plant(60).array, replace(CONFIG, scale=ANY_VIEW)
+    found = find_candidates(planted_model, array, 60.0, config)
     assert len(found.x) == 8
     assert np.median(found.diameter) == pytest.approx(60, rel=0.05)
-    find_candidates(planted_model, array, 5.0, CONFIG)
-    find_candidates(planted_model, array, None, CONFIG)
+    find_candidates(planted_model, array, 5.0, config)
+    find_candidates(planted_model, array, None, config)
     # 60 to 40 px; enlarged twice and no more, though 5 px would ask for eight times; the middle short side.
     assert shapes_seen == [(320, 384), (896, 1088), (768, 1024)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "diameter", "quality", "factor"),
+    [
+        ((4096, 4096), 160.0, "normal", 4.0),
+        ((4096, 5760), 800.0, "normal", 8.0),  # 40 px would leave a view of 205 px
+        ((4096, 5760), 800.0, "fast", 8.0),
+        ((300, 400), 80.0, "normal", 1.0),  # small already: neither reduced nor enlarged
+        ((300, 400), 20.0, "normal", 0.5),
+    ],
+)
+def test_large_particles_keep_surroundings_in_view(
+    planted_model: Model, shape: tuple[int, int], diameter: float, quality: str, factor: float
+) -> None:
+    config = replace(CONFIG, quality=quality)
+    assert working_factor(planted_model, shape, diameter, config) == pytest.approx(factor)
 
 
 def test_scores_are_calibrated_by_the_card() -> None:

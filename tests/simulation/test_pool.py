@@ -16,7 +16,7 @@ from cryopick_cli.formats.micrograph import read_micrograph
 from cryopick_cli.formats.registry import read_coordinates
 from cryopick_cli.formats.star_blocks import find_block, read_star_blocks
 from cryopick_cli.simulation.config import SimulationConfig
-from cryopick_cli.simulation.folder import write_micrographs_star
+from cryopick_cli.simulation.folder import stem_of, write_micrographs_star
 from cryopick_cli.simulation.pool import PoolConfig, SimulationPool, simulate_folder, stream_micrographs
 from cryopick_cli.simulation.simulate import simulate_micrograph
 from cryopick_cli.simulation.workers import seed_of
@@ -90,8 +90,8 @@ def test_impossible_wishes_are_refused(tmp_path: Path) -> None:
         run(tmp_path / "file" / "below", 1)
     with pytest.raises(InputError, match="away"):
         list(simulate_folder(TINY, count=1, seed=1, out=tmp_path, library=tmp_path / "away", workers=1))
-    with pytest.raises(ConfigError, match=r"pool\.most_uses: found 0"):
-        PoolConfig(most_uses=0)
+    with pytest.raises(ConfigError, match=r"pool\.renewed: found 9"):
+        PoolConfig(size=8, renewed=9)
 
 
 def test_no_partial_files_stay_behind(tmp_path: Path) -> None:
@@ -117,13 +117,24 @@ def test_stream_gives_the_numbers_in_order() -> None:
 
 
 @pytest.mark.slow
-def test_pool_renews_what_is_used_up(tmp_path: Path, rng: np.random.Generator) -> None:
-    settings = PoolConfig(size=2, most_uses=2, seed=3)
+def test_pool_moves_along_the_run(tmp_path: Path) -> None:
+    settings = PoolConfig(size=3, renewed=2, seed=3)
     with SimulationPool(TINY, tmp_path, None, settings) as pool:
-        drawn = [pool.draw(rng) for _ in range(9)]
-    uses = pd.Series([one.stem for one in drawn]).value_counts()
-    assert uses.max() <= 2
-    assert len(uses) >= 5
-    assert all(one.array.shape == (128, 128) and one.pixel_size > 0 for one in drawn)
-    used_up = uses[uses == 2].index
-    assert not any((tmp_path / f"{stem}.mrc").exists() for stem in used_up)
+        rounds = [pool.round(number) for number in range(3)]
+        assert rounds == [[stem_of(3, n) for n in range(first, first + 3)] for first in (0, 2, 4)]
+        assert all((tmp_path / f"{stem}.csv").exists() for stem in rounds[2])
+        assert not any((tmp_path / f"{stem_of(3, n)}.mrc").exists() for n in range(4))
+    before = (tmp_path / f"{rounds[2][0]}.mrc").read_bytes()
+    with SimulationPool(TINY, tmp_path, None, settings) as resumed:
+        assert resumed.round(2) == rounds[2]
+    assert (tmp_path / f"{rounds[2][0]}.mrc").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_pool_says_what_a_worker_could_not_write(tmp_path: Path) -> None:
+    (tmp_path / f"{stem_of(0, 0)}.mrc").mkdir()
+    with (
+        SimulationPool(TINY, tmp_path, None, PoolConfig(size=1, renewed=0)) as pool,
+        pytest.raises(OutputError, match=stem_of(0, 0)),
+    ):
+        pool.round(0)

@@ -164,8 +164,8 @@ def run(
     def train(config: TrainConfig) -> list[str]:
         events: list[str] = []
 
-        def list_sources() -> Any:
-            events.append("list")
+        def list_sources(number: int) -> Any:
+            events.append(f"list round {number}")
             return [find_labelled(source, planted_data) for source in config.sources]
 
         def validate(network: RetinaNet) -> dict[str, Any]:
@@ -191,9 +191,9 @@ def test_checkpoints_validations_and_listings_come_when_due(
 ) -> None:
     config = recipe(optimiser=OptimiserConfig(steps=5, batch=1), checkpoint_every=2, validate_every=4)
     assert run(config) == [
-        *("list", "step 1", "step 2", "save 2"),
-        *("list", "step 3", "step 4", "validate 4", "save 4"),
-        *("list", "step 5", "validate 5", "save 5"),
+        *("list round 0", "step 1", "step 2", "save 2"),
+        *("list round 1", "step 3", "step 4", "validate 4", "save 4"),
+        *("list round 2", "step 5", "validate 5", "save 5"),
     ]
     assert [record["step"] for record in state.history] == [2, 4, 5]
     assert set(state.history[0]) == {"step", "total", "focal", "box", "size"}
@@ -204,7 +204,8 @@ def test_a_resumed_run_goes_on_at_its_step(
     run: Callable[[TrainConfig], list[str]], recipe: Recipe, state: TrainingState
 ) -> None:
     state.step = 3
-    assert run(recipe(optimiser=OptimiserConfig(steps=4, batch=1)))[1:3] == ["step 4", "validate 4"]
+    events = run(recipe(optimiser=OptimiserConfig(steps=4, batch=1)))
+    assert events[:3] == ["list round 1", "step 4", "validate 4"]
     assert run(recipe(optimiser=OptimiserConfig(steps=4, batch=1))) == []
 
 
@@ -232,7 +233,7 @@ def test_asked_to_stop_it_keeps_what_is_done_and_goes_on_later(
     state = new_state(config, cpu)
     sources = [find_labelled(source, planted_data) for source in config.sources]
     checkpoint = tmp_path / "checkpoint.safetensors"
-    arguments = (state, lambda: sources, config, cpu, checkpoint, lambda network: {})
+    arguments = (state, lambda number: sources, config, cpu, checkpoint, lambda network: {})
     train_steps(*arguments, stop=lambda: state.step == 3)
     assert state.step == 3
     assert [record["step"] for record in state.history] == [2, 3]
