@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from scipy.special import expit
 from torch import Tensor
 from torch.nn.functional import pad
 from torchvision.ops import nms
@@ -86,13 +88,58 @@ def detect(model: Model, view: NDArray[np.float32], config: DetectConfig) -> Can
     Returns
     -------
     Candidates
-        Above the floor, without strong overlaps, sorted by falling log-odds.
+        Above the floor, without strong overlaps, sorted by falling log-odds. Each has the mean centre and
+        size of what it stands for, see :func:`fuse`.
     """
     found = [_detect_tile(model, view, tile, config) for tile in tiles(view.shape, config)]
     rows = torch.cat(found)
     rows = rows[rows[:, 3].argsort(descending=True, stable=True)]
-    kept = rows[nms(to_corners(rows[:, :3]), rows[:, 3], config.overlap_iou)]
-    columns = kept.cpu().double().numpy()  # Apple's GPUs have no double precision
+    kept = nms(to_corners(rows[:, :3]), rows[:, 3], config.overlap_iou)
+    # Apple's GPUs have no double precision.
+    return fuse(_to_candidates(rows), kept.cpu().numpy(), config.overlap_iou)
+
+
+def fuse(found: Candidates, kept: NDArray[np.int64], overlap_iou: float) -> Candidates:
+    """Let each kept candidate have the mean centre and mean log size of what overlaps it, weighted by score.
+
+    Neighbouring anchors see the same particle, each with an error of its own, which the mean evens out. A
+    candidate counts for the kept one whose centre is nearest.
+
+    Parameters
+    ----------
+    found : Candidates
+        All of them.
+    kept : (k,) int64
+        Rows of those that stay.
+    overlap_iou : float
+        Overlap from which one counts for another.
+    """
+    best = found.select(kept)
+    if len(kept) == 0:
+        return best
+    _, owner = cKDTree(np.column_stack([best.x, best.y])).query(np.column_stack([found.x, found.y]))
+    weight = expit(found.logit) * (overlap(found, best.select(owner)) > overlap_iou)
+    weight[kept] = expit(best.logit)
+    owner[kept] = np.arange(len(kept))
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        total: NDArray[np.float64] = np.bincount(owner, weight * values, len(kept))
+        return total / np.bincount(owner, weight, len(kept))
+
+    return Candidates(mean(found.x), mean(found.y), np.exp(mean(np.log(found.diameter))), best.logit)
+
+
+def overlap(one: Candidates, other: Candidates) -> NDArray[np.float64]:
+    """Give the intersection over union of the squares about candidates, row by row."""
+    reach = (one.diameter + other.diameter) / 2
+    smaller = np.minimum(one.diameter, other.diameter)
+    sides = [np.clip(reach - np.abs(a - b), 0, smaller) for a, b in ((one.x, other.x), (one.y, other.y))]
+    shared = sides[0] * sides[1]
+    return np.asarray(shared / (one.diameter**2 + other.diameter**2 - shared), dtype=np.float64)
+
+
+def _to_candidates(rows: Tensor) -> Candidates:
+    columns = rows.cpu().double().numpy()
     return Candidates(*(np.ascontiguousarray(columns[:, i]) for i in range(4)))
 
 

@@ -18,7 +18,7 @@ from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.device import DeviceChoice
 from cryopick_cli.model.network import Output, RetinaNet
 from cryopick_cli.model.weights import Model, ModelCard, OperatingPoint
-from cryopick_cli.picking.detect import DetectConfig, detect, tiles
+from cryopick_cli.picking.detect import Candidates, DetectConfig, detect, fuse, overlap, tiles
 
 Plant = Callable[..., Micrograph]
 CONFIG = DetectConfig()
@@ -133,9 +133,12 @@ def test_candidates_come_by_falling_logit_and_above_the_floor_only() -> None:
     assert all(column.dtype == np.float64 for column in found)
 
 
-def test_of_strongly_overlapping_candidates_the_best_stays() -> None:
+def test_of_strongly_overlapping_candidates_one_stays_with_the_best_score() -> None:
     network = Answers((50, 50, 20, 1.0), (52, 50, 20, 2.0), (65, 50, 20, 0.0))
-    assert detect(model_of(network), blank(), CONFIG).x.tolist() == [52, 65]
+    found = detect(model_of(network), blank(), CONFIG)
+    assert found.logit.tolist() == [2.0, 0.0]
+    assert 50 < found.x[0] < 52
+    assert found.x[1] == 65
 
 
 def test_an_empty_view_gives_empty_columns() -> None:
@@ -150,7 +153,7 @@ def test_deltas_move_and_scale_the_anchors() -> None:
             return output._replace(deltas=torch.tensor([[[0.5, -0.25, float(np.log(2))]]]))
 
     found = detect(model_of(Moved((100, 80, 20, 1.0))), blank(), CONFIG)
-    assert (found.x[0], found.y[0]) == (110, 75)
+    assert (found.x[0], found.y[0]) == pytest.approx((110, 75))
     assert found.diameter[0] == pytest.approx(40)
 
 
@@ -208,3 +211,36 @@ def test_the_real_network_runs_in_every_number_type(dtype: torch.dtype) -> None:
 def test_settings_that_lose_particles_are_refused(values: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         DetectConfig(**values)
+
+
+def candidates(*rows: tuple[float, float, float, float]) -> Candidates:
+    return Candidates(*np.array(rows, dtype=np.float64).reshape(-1, 4).T)
+
+
+def test_a_candidate_has_the_mean_of_what_it_stands_for() -> None:
+    network = Answers((100, 100, 40, 2.0), (104, 98, 44, 2.0), (110, 100, 20, 1.9), (200, 100, 40, 1.0))
+    found = detect(model_of(network), blank(), CONFIG)
+    # The third overlaps too little to count for the first: it stays by itself.
+    assert found.x.tolist() == pytest.approx([102, 110, 200])
+    assert found.y.tolist() == pytest.approx([99, 100, 100])
+    assert found.diameter.tolist() == pytest.approx([np.sqrt(40 * 44), 20, 40])
+    assert found.logit.tolist() == pytest.approx([2.0, 1.9, 1.0])
+
+
+def test_surer_candidates_count_more_and_each_for_one_only() -> None:
+    found = candidates((100, 100, 40, 3.0), (110, 100, 40, -3.0), (126, 100, 40, 2.0))
+    fused = fuse(found, np.array([0, 2]), 0.5)
+    low, high = (1 / (1 + np.exp(-logit)) for logit in (-3.0, 3.0))
+    assert fused.x.tolist() == pytest.approx([(100 * high + 110 * low) / (high + low), 126])
+    assert len(fuse(found, np.zeros(0, np.int64), 0.5).x) == 0
+
+
+def test_two_kept_at_one_place_keep_their_own_sizes() -> None:
+    found = candidates((100, 100, 40, 3.0), (100, 100, 80, 2.0))
+    assert fuse(found, np.array([0, 1]), 0.5).diameter.tolist() == pytest.approx([40, 80])
+
+
+def test_overlap_is_that_of_squares() -> None:
+    one = candidates((0, 0, 10, 0), (0, 0, 10, 0), (0, 0, 10, 0), (0, 0, 10, 0))
+    other = candidates((0, 0, 10, 0), (5, 0, 10, 0), (20, 0, 10, 0), (0, 0, 5, 0))
+    assert overlap(one, other).tolist() == pytest.approx([1, 1 / 3, 0, 0.25])

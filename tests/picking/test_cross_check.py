@@ -1,0 +1,64 @@
+"""The diameter in scale space: right for discs, near for rings and spheres, silent where nothing is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cryopick_cli.errors import ConfigError
+from cryopick_cli.picking.cross_check import CrossCheckConfig, scale_space_diameter
+
+CONFIG = CrossCheckConfig()
+CENTRES = np.array([[x, y] for x in range(100, 500, 80) for y in range(100, 400, 80)], dtype=np.float64)
+
+
+def view_of(shape: str, diameter: float, rng: np.random.Generator, noise: float = 1.0) -> np.ndarray:
+    view = rng.normal(0, noise, (500, 600)).astype(np.float32)
+    rows, columns = np.indices(view.shape)
+    for x, y in CENTRES:
+        distance = np.hypot(columns - x, rows - y) / (diameter / 2)
+        if shape == "disc":
+            view[distance <= 1] -= 1
+        elif shape == "ring":
+            view[(distance <= 1) & (distance > 0.5)] -= 1
+        else:
+            view -= np.sqrt(np.clip(1 - distance**2, 0, None)).astype(np.float32)
+    return view
+
+
+@pytest.mark.parametrize("thought", [28.0, 40.0, 60.0])
+@pytest.mark.parametrize(
+    ("shape", "low", "high"), [("disc", 0.95, 1.05), ("ring", 0.9, 1.3), ("ball", 0.75, 1)]
+)
+def test_the_mean_particle_tells_its_diameter(
+    shape: str, low: float, high: float, thought: float, rng: np.random.Generator
+) -> None:
+    view = view_of(shape, 40.0, rng)
+    found = scale_space_diameter([(view, *CENTRES.T)], thought, CONFIG)
+    assert found is not None
+    assert low <= found / 40.0 <= high
+
+
+def test_picks_of_several_views_count_together(rng: np.random.Generator) -> None:
+    views = [(view_of("disc", 40.0, rng), CENTRES[i::4, 0], CENTRES[i::4, 1]) for i in range(4)]
+    assert all(len(x) < CONFIG.fewest_picks for _, x, _ in views)
+    assert scale_space_diameter(views[:1], 40.0, CONFIG) is None
+    assert scale_space_diameter(views, 40.0, CONFIG) == pytest.approx(40.0, rel=0.06)
+
+
+def test_picks_without_a_whole_patch_do_not_count(rng: np.random.Generator) -> None:
+    corner = np.full(50, 3.0)
+    assert scale_space_diameter([(view_of("disc", 40.0, rng), corner, corner)], 40.0, CONFIG) is None
+
+
+def test_light_particles_are_no_dark_ones(rng: np.random.Generator) -> None:
+    view = -view_of("disc", 40.0, rng, noise=0.1)
+    found = scale_space_diameter([(view, *CENTRES.T)], 40.0, CONFIG)
+    assert found is None or found != pytest.approx(40.0, rel=0.3)
+
+
+def test_settings_without_meaning_are_refused() -> None:
+    with pytest.raises(ConfigError, match="found 0, 10 and 48"):
+        CrossCheckConfig(micrographs=0)
+    with pytest.raises(ConfigError, match="far_apart"):
+        CrossCheckConfig(far_apart=1.0)

@@ -1,0 +1,98 @@
+"""Micrographs of all sizes, with the shipped weights: every planted ball comes back, at seams of tiles too.
+
+Balls in white noise are easy to find. What is tested is the way from the file's pixels to the network's and
+back, and the tiles.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from cryopick_cli.formats.micrograph import Micrograph
+from cryopick_cli.model.device import choose_device
+from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model, load_model
+from cryopick_cli.picking.calibrate import calibrate
+from cryopick_cli.picking.candidates import working_factor
+from cryopick_cli.picking.config import PickConfig
+from cryopick_cli.picking.detect import tiles
+from cryopick_cli.picking.pick import pick_micrograph
+from cryopick_cli.units import Length
+
+CONFIG = PickConfig(contrast="dark")
+Floats = NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load_model(DEFAULT_WEIGHTS, choose_device("cpu"))
+
+
+def with_balls(
+    shape: tuple[int, int], diameter: float, rng: np.random.Generator
+) -> tuple[Micrograph, Floats]:
+    """Plant projected balls in noise, about a diameter and a half apart; gives their centres, px."""
+    array = rng.standard_normal(shape, dtype=np.float32) * np.float32(diameter / 75)
+    grid = [np.arange(diameter, side - diameter, 1.5 * diameter) for side in shape]
+    y, x = np.meshgrid(*grid, indexing="ij")
+    centres = np.column_stack([x.ravel(), y.ravel()]) + rng.uniform(-0.2, 0.2, (x.size, 2)) * diameter
+    half = int(diameter / 2) + 2
+    for centre in centres:
+        left, top = np.rint(centre).astype(int) - half
+        window = slice(top, top + 2 * half + 1), slice(left, left + 2 * half + 1)
+        r, c = np.mgrid[window]
+        inside = 1 - ((c - centre[0]) ** 2 + (r - centre[1]) ** 2) / (diameter / 2) ** 2
+        array[window] -= np.sqrt(np.clip(inside, 0, None)).astype(np.float32)
+    return Micrograph(array, None, None), centres  # type: ignore[arg-type]
+
+
+def pick(model: Model, micrograph: Micrograph, config: PickConfig) -> Floats:
+    calibration = calibrate(model, [micrograph], ["one"], config)
+    picks = pick_micrograph(model, micrograph, calibration, config)
+    found: Floats = picks.loc[picks["accepted"], ["x", "y"]].to_numpy()
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("shape", "diameter"),
+    [
+        ((1024, 1024), 40.0),
+        ((1023, 1531), 60.0),
+        ((3710, 3838), 120.0),
+        ((4096, 4096), 150.0),
+        ((4092, 5760), 400.0),
+    ],
+)
+def test_every_ball_comes_back_where_it_was(
+    model: Model, shape: tuple[int, int], diameter: float, rng: np.random.Generator
+) -> None:
+    micrograph, centres = with_balls(shape, diameter, rng)
+    found = pick(model, micrograph, CONFIG)
+    distance, nearest = cKDTree(found).query(centres)
+    pixel = max(1.0, diameter / model.card.operating_point.working_diameter_px)
+    assert distance.max() < 0.25 * diameter, "a ball is lost"
+    assert len(found) <= 1.1 * len(centres)
+    assert np.median(distance) < pixel
+    # No shift: the mean error vanishes with the number of balls.
+    shift = (found[nearest] - centres).mean(axis=0)
+    assert np.abs(shift).max() < 0.1 * pixel + 4 * distance.std() / np.sqrt(len(centres))
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_or_found_twice_at_the_seams_of_tiles(model: Model, rng: np.random.Generator) -> None:
+    shape, diameter = (8184, 11520), 150.0
+    config = PickConfig(contrast="dark", diameter=Length(diameter, "px"))
+    factor = working_factor(model, shape, diameter, config)
+    view = (round(shape[0] / factor), round(shape[1] / factor))
+    assert len(list(tiles(view, config.detection))) == 4
+    micrograph, centres = with_balls(shape, diameter, rng)
+    found = pick(model, micrograph, config)
+    distance, _ = cKDTree(found).query(centres)
+    assert distance.max() < 0.25 * diameter
+    assert len(found) <= 1.05 * len(centres)
+    seam = np.abs(centres - np.array(shape[::-1]) / 2).min(axis=1) < diameter
+    assert seam.sum() > 50
+    assert np.median(distance[seam]) < 1.5 * np.median(distance[~seam])
