@@ -4,7 +4,7 @@
 
 Simulated micrographs of two structures that the shipped weights were not trained on: a compact one (1A6E)
 and an open one (6VSB). On each ladder one thing changes; the rest keeps the simulator's defaults, but for the
-ladder of noise, which has clean micrographs of particles 40 px across in a view 1024 px wide, with white noise
+ladder of noise: clean micrographs of particles 40 px across in a view 1024 px wide, to which white noise is
 added. There the ratio is the variance of the clean micrograph inside particles over that of the noise, pixel
 by pixel, as it is usually given. Prints Markdown tables and writes `OUT/ladders.json`.
 """
