@@ -13,7 +13,6 @@ from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates, detect
 from cryopick_cli.picking.duplicates import suppress_duplicates
 from cryopick_cli.picking.view import prepare_view
-from cryopick_cli.units import Length
 
 Floats = NDArray[np.float64]
 
@@ -118,7 +117,7 @@ def rank(
         score = score * prior.factor(found.diameter * unit)
         distance = 0.5 * prior.nearest(found.diameter * unit) / unit
     if config.min_distance is not None:
-        distance[:] = Length(config.min_distance, "A").in_px(pixel_size)
+        distance[:] = config.min_distance.in_px(pixel_size)
     if fade is not None:
         score = score * fade
     above = np.flatnonzero(score >= config.detection.floor)

@@ -251,8 +251,9 @@ def test_threshold_accepts_and_the_table_keeps_all(threshold: str, picks: int, p
     assert len(starfile.read("out/a_autopick.star")) == picks
 
 
-def test_smallest_distance_between_picks(pick: Pick) -> None:
-    pick("--pixel-size", "1", "--min-distance", "100")
+@pytest.mark.parametrize("distance", ["100", "100A", "100px"])
+def test_smallest_distance_between_picks(distance: str, pick: Pick) -> None:
+    pick("--pixel-size", "1", "--min-distance", distance)
     left = accepted().groupby("micrograph")[["x", "y"]].apply(lambda one: one.to_numpy().tolist())
     for centres in left:
         apart = np.hypot(*(np.subtract.outer(c, c) for c in np.array(centres).T))
@@ -416,7 +417,7 @@ def test_what_cannot_be_done_gives_status_one_and_does_not_block_the_next_run(
         (("--threshold", "high"), "'high' is not a valid float"),
         (("--device", "gpu"), "found 'gpu', expected auto, cpu, cuda, cuda:N or mps"),
         (("--diameter", "120"), "expected a positive number with its unit"),
-        (("--min-distance", "-1"), "--min-distance: found -1.0"),
+        (("--min-distance", "-1"), "found '-1', expected a positive number with its unit"),
         (("--format", "xyz"), "found 'xyz', expected one of star"),
         (("--box-size", "101"), "expected an even number"),
         (("--pixel-size", "0"), "--pixel-size"),

@@ -298,7 +298,7 @@ def test_lengths_in_angstrom_fail_where_the_pixel_size_is_unknown_and_there_alon
 ) -> None:
     micrographs("a")
     sources = micrographs("b", pixel_size=2.0)
-    for config in (PickConfig(diameter=Length(60, "A")), PickConfig(min_distance=30.0)):
+    for config in (PickConfig(diameter=Length(60, "A")), PickConfig(min_distance=Length(30, "A"))):
         batch = Batch(planted_model, config)
         assert set(batch.calibrate(sources)) == {"Å"}
         failed, picked = batch.pick(sources)

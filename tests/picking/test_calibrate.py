@@ -224,19 +224,19 @@ def test_candidates_nearer_than_half_a_diameter_are_one_particle() -> None:
     assert weigh(found, None, None, POINT, CONFIG)[0].x.tolist() == [10, 60, 81]
 
 
-def test_smallest_distance_is_in_angstrom() -> None:
+def test_smallest_distance_has_a_unit() -> None:
     found = candidates((10, 10, 40, 2.0), (35, 10, 40, 1.0), (100, 10, 40, 0.0))
     prior = SizePrior(80.0, 0.2)
     apart = {
-        distance: weigh(found, 2.0, prior, POINT, PickConfig(min_distance=distance))[0].x.tolist()
-        for distance in (0.0, 49.0, 51.0)
+        text: weigh(found, 2.0, prior, POINT, PickConfig(min_distance=Length.parse(text, "A")))[0].x.tolist()
+        for text in ("0", "49", "51A", "26px")
     }
-    assert apart == {0.0: [10, 35, 100], 49.0: [10, 35, 100], 51.0: [10, 100]}
+    assert apart == {"0": [10, 35, 100], "49": [10, 35, 100], "51A": [10, 100], "26px": [10, 100]}
 
 
 def test_smallest_distance_needs_a_pixel_size() -> None:
     with pytest.raises(ConfigError, match="unknown pixel size"):
-        weigh(candidates((10, 10, 40, 2.0)), None, None, POINT, PickConfig(min_distance=50.0))
+        weigh(candidates((10, 10, 40, 2.0)), None, None, POINT, PickConfig(min_distance=Length(50, "A")))
 
 
 def test_weighing_nothing_gives_nothing() -> None:
@@ -249,8 +249,6 @@ def test_weighing_nothing_gives_nothing() -> None:
     [
         ({"threshold": 1.5}, r"--threshold: found 1\.5, expected auto or a number from 0 to 1"),
         ({"threshold": float("nan")}, "--threshold: found nan"),
-        ({"min_distance": -1.0}, r"--min-distance: found -1\.0, expected 0 or more Å"),
-        ({"min_distance": float("nan")}, "--min-distance: found nan"),
         ({"contrast": "grey"}, "--contrast: found 'grey', expected auto, dark or light"),
         ({"calibration_micrographs": 0}, "--calibration-micrographs: found 0"),
     ],

@@ -26,6 +26,7 @@ from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates, DetectConfig
 from cryopick_cli.picking.pick import pick_micrograph
+from cryopick_cli.units import Length
 
 Plant = Callable[..., Micrograph]
 CONFIG = PickConfig()
@@ -152,7 +153,8 @@ def test_no_two_candidates_are_nearer_than_the_distance_whatever_the_tiles(
     seed: int, count: int, side: int, distance: float
 ) -> None:
     config = PickConfig(
-        detection=DetectConfig(tile_px=128, tile_overlap_px=64, overlap_iou=0.9), min_distance=distance
+        detection=DetectConfig(tile_px=128, tile_overlap_px=64, overlap_iou=0.9),
+        min_distance=Length(distance, "A"),
     )
     calibration = Calibration(unit="Å", prior=SizePrior(40.0, 0.3), threshold=0.3)
     micrograph = Micrograph(np.zeros((side, 220), np.float32), 1.0, Path("one.mrc"))
