@@ -21,7 +21,7 @@ from cryopick_cli.formats.micrograph import Micrograph, read_micrograph, read_mi
 from cryopick_cli.model.weights import Model
 from cryopick_cli.picking.calibrate import Calibration, calibrate, choose_sample
 from cryopick_cli.picking.config import PickConfig
-from cryopick_cli.picking.pick import find_mask, pick_micrograph
+from cryopick_cli.picking.pick import examine, pick_micrograph
 from cryopick_cli.picking.result import Result
 
 log = logging.getLogger(__name__)
@@ -88,8 +88,8 @@ class Batch:
         if kind not in self.calibrations:  # its header could not be read when the sample was drawn
             self.calibrations[kind] = calibrate(self.model, [micrograph], [source.relative], self.config)
         calibration = self.calibrations[kind]
-        mask = find_mask(micrograph, calibration, self.config)
-        picks = pick_micrograph(self.model, micrograph, calibration, self.config, None, mask)
+        sight = examine(self.model, micrograph, calibration, self.config)
+        picks = pick_micrograph(self.model, micrograph, calibration, self.config, sight)
         return Result(
             source,
             0.0,
@@ -97,7 +97,7 @@ class Batch:
             shape=(micrograph.array.shape[0], micrograph.array.shape[1]),
             pixel_size=micrograph.pixel_size,
             box_size_px=calibration.box_size_px(micrograph.pixel_size),
-            junk=mask,
+            junk=sight.mask,
         )
 
     def _can_be_measured(self, micrograph: Micrograph) -> bool:

@@ -75,18 +75,6 @@ def working_factor(
     return max(factor, 1 / config.scale.largest_enlargement)
 
 
-def weigh(
-    found: Candidates,
-    pixel_size: float | None,
-    prior: SizePrior | None,
-    point: OperatingPoint,
-    config: PickConfig,
-) -> tuple[Candidates, Floats]:
-    """Score candidates by network and size, and leave one a particle; see :func:`rank`."""
-    kept, score = rank(found, pixel_size, prior, point, config)
-    return found.select(kept), score
-
-
 def rank(
     found: Candidates,
     pixel_size: float | None,

@@ -17,10 +17,12 @@ from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.network import Output
 from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.calibrate import Calibration, calibrate, choose_sample
-from cryopick_cli.picking.candidates import calibrated_score, find_candidates, rank, unit_length, weigh
+from cryopick_cli.picking.candidates import Floats, calibrated_score, find_candidates, rank, unit_length
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates
+from cryopick_cli.picking.pick import pick_micrograph
+from cryopick_cli.picking.threshold import choose_threshold
 from cryopick_cli.settings import from_mapping, to_mapping
 from cryopick_cli.units import Length
 
@@ -33,6 +35,17 @@ NAMES = [f"grid/mic_{i:03d}" for i in range(40)]
 def candidates(*rows: tuple[float, float, float, float]) -> Candidates:
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     return Candidates(*table.T)
+
+
+def weigh(
+    found: Candidates,
+    pixel_size: float | None,
+    prior: SizePrior | None,
+    point: OperatingPoint,
+    config: PickConfig,
+) -> tuple[Candidates, Floats]:
+    kept, score = rank(found, pixel_size, prior, point, config)
+    return found.select(kept), score
 
 
 @pytest.fixture
@@ -126,6 +139,30 @@ def test_threshold_is_learnt_or_taken_as_given(planted_model: Model, plant: Plan
     learnt = calibrate(planted_model, sample, ["one"], CONFIG).threshold
     assert learnt == pytest.approx(share * expit(3.0), rel=0.02)  # every disc is as sure, and of the one size
     assert calibrate(planted_model, sample, ["one"], replace(CONFIG, threshold=0.7)).threshold == 0.7
+
+
+@pytest.mark.parametrize(
+    "values", [{"junk": "flag"}, {"junk": "drop"}, {"junk": "keep"}, {"edge": "100px"}], ids=str
+)
+def test_threshold_is_learnt_from_the_scores_that_it_cuts(
+    values: dict[str, Any], planted_model: Model, plant: Plant
+) -> None:
+    """One disc lies on a third of another grain, and some are nearer than 100 px to the edge."""
+    config = PickConfig(**values)
+    shape = (400, 620)
+    on_ice = [(100.0, 120.0), (260.0, 160.0), (420.0, 140.0), (180.0, 300.0), (400.0, 300.0)]
+    micrograph = plant(30, np.array([*on_ice, (550.0, 200.0)]), shape=shape)
+    coarse = plant(30, np.zeros((0, 2)), shape=shape).array * np.where(np.arange(620) < 480, 0, 2.8)
+    micrograph = replace(micrograph, array=(micrograph.array + coarse).astype(np.float32))
+    found = calibrate(planted_model, [micrograph], ["one"], config)
+    picks = pick_micrograph(planted_model, micrograph, found, config)
+    counted = picks[(picks["junk"] < 0.5) | (config.junk != "drop")]
+    inside = counted["x"].between(99.5, 519.5) & counted["y"].between(99.5, 299.5)
+    score = counted.loc[inside | (config.edge == "0"), "score"].to_numpy()
+    assert found.threshold == pytest.approx(choose_threshold(score, POINT), rel=1e-3)
+    assert found.counts == (picks["accepted"].sum(), 0)
+    expected = {"flag": 5, "drop": 5, "keep": 6}[config.junk] if config.edge == "0" else 3
+    assert picks["accepted"].sum() == expected
 
 
 @pytest.mark.parametrize(("given", "in_px"), [(Length(44, "px"), 44.0), (Length(66, "A"), 44.0)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cryopick_cli.imaging.junk import JunkMask
-from cryopick_cli.picking.junk import allowed, fade_of, junk_of
+from cryopick_cli.picking.junk import allowed, fade_of, judged, junk_of
 
 SHAPE = (100, 200)
 
@@ -20,7 +20,8 @@ def half_mask(share: float) -> JunkMask:
 
 def at(x: list[float], score: list[float], mask: JunkMask | None) -> list[float]:
     xs = np.array(x)
-    return junk_of(mask, xs, np.full_like(xs, 50.0), np.full_like(xs, 20.0), np.array(score)).tolist()
+    place = xs, np.full_like(xs, 50.0), np.full_like(xs, 20.0)
+    return junk_of(None if mask is None else judged(mask, *place, np.array(score)), *place).tolist()
 
 
 def test_without_a_mask_nothing_lies_on_junk() -> None:

@@ -25,7 +25,7 @@ from cryopick_cli.picking.calibrate import Calibration, calibrate
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates, DetectConfig
-from cryopick_cli.picking.pick import pick_micrograph
+from cryopick_cli.picking.pick import Sight, pick_micrograph
 from cryopick_cli.units import Length
 
 Plant = Callable[..., Micrograph]
@@ -117,7 +117,7 @@ def test_the_threshold_parts_accepted_from_the_rest_and_keeps_both(
     found = Candidates(*np.array([(10, 10, 40, 3.0), (100, 10, 40, 1.0), (200, 10, 40, -1.0)]).T)
     calibration = Calibration(unit="px", prior=SizePrior(40.0, 0.15), threshold=threshold)
     micrograph = Micrograph(np.zeros((64, 300), np.float32), None, Path("one.mrc"))
-    picks = pick_micrograph(planted_model, micrograph, calibration, PickConfig(edge="0"), found)
+    picks = pick_micrograph(planted_model, micrograph, calibration, PickConfig(edge="0"), Sight(found))
     assert picks["x"].tolist() == [10, 100, 200]
     assert picks["accepted"].sum() == accepted
 
@@ -126,7 +126,9 @@ def test_picks_of_a_sure_network_have_finite_odds(planted_model: Model) -> None:
     found = Candidates(*np.array([(10.0, 10.0, 40.0, 80.0)]).T)
     calibration = Calibration(unit="px", prior=SizePrior(40.0, 0.15), threshold=0.5)
     micrograph = Micrograph(np.zeros((64, 64), np.float32), None, Path("one.mrc"))
-    merit = pick_micrograph(planted_model, micrograph, calibration, CONFIG, found)["figure_of_merit"][0]
+    merit = pick_micrograph(planted_model, micrograph, calibration, CONFIG, Sight(found))["figure_of_merit"][
+        0
+    ]
     assert 10 < merit < 20
 
 
