@@ -127,16 +127,22 @@ class PickingRun:
     def conclude(self, rows: list[Row]) -> pd.DataFrame:
         """Write the tables and the record, tell what came out, and give every candidate."""
         candidates = self.folder.finish(rows)
-        self._write_record()
+        doubted = [row.name for row in rows if row.mask_doubted]
+        self._write_record(masks_not_used=doubted)
         self.console.print_facts(_summary(rows, candidates, self.batch, self.folder))
         failed = sum(not row.done for row in rows)
         if failed:
             self.console.warn(f"{failed} of {len(rows)} micrographs failed; see summary.csv for the reasons")
+        if doubted:
+            self.console.warn(
+                f"{len(doubted)} of {len(rows)} masks of junk hold most of what looks like particles and are "
+                "not used; run.json names the micrographs under masks_not_used"
+            )
         return candidates
 
-    def _write_record(self) -> None:
+    def _write_record(self, **results: Any) -> None:
         calibrations = {kind: to_mapping(value) for kind, value in self.batch.calibrations.items()}
-        self.record.results = {"calibrations": calibrations}
+        self.record.results = {"calibrations": calibrations, **results}
         self.record.write(self.folder.folder / RECORD_FILE)
 
 

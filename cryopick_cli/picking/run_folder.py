@@ -64,7 +64,7 @@ class OutputConfig:
         default=False,
         metadata={
             "help": f"Write where there is no ice to <stem>{MASK_SUFFIX}: 1 on junk, 0 elsewhere, in the "
-            "micrograph's shape.",
+            "micrograph's shape; all 0 where the mask is not believed.",
         },
     )
 
@@ -97,6 +97,8 @@ class Row:
     shape: tuple[int, int] | None = None
     pixel_size: float | None = None
     box_size_px: int | None = None
+    mask_doubted: bool = False
+    """Whether a mask of junk was found that its candidates speak against, so that it is not used."""
 
     @property
     def done(self) -> bool:
@@ -175,6 +177,7 @@ class RunFolder:
             shape=result.shape,
             pixel_size=result.pixel_size,
             box_size_px=result.box_size_px,
+            mask_doubted=result.junk is not None and result.junk.doubted,
         )
         if self.config.write_masks:
             self._write_mask(result)

@@ -501,3 +501,20 @@ def test_masks_are_no_micrographs_for_the_next_run(pick: Pick) -> None:
     pick("--out", "mics", "--write-masks")
     assert Path("mics/a_junk.mrc").is_file()
     assert facts(pick("--out", "again"))["Micrographs"] == "3 of 3"
+
+
+def test_a_mask_that_is_not_believed_is_written_all_clear_and_named(pick: Pick) -> None:
+    """The ice fills less than half of the view: what differs from the carbon is where the particles are."""
+    array = np.random.default_rng(3).normal(size=(400, 620)).astype(np.float32)
+    rows, columns = np.mgrid[:400, :620]
+    array[:, 260:] *= 3
+    for x, y in ((50, 60), (130, 80), (210, 70), (90, 150), (200, 150), (60, 320), (180, 300)):
+        array[(columns - x) ** 2 + (rows - y) ** 2 <= 15**2] -= 30
+    write_micrograph(Path("mics/a.mrc"), array, overwrite=True)
+    result = pick("--write-masks")
+    assert "1 of 3 masks of junk hold most of what looks like particles and are not used" in result.stderr
+    assert record()["masks_not_used"] == ["mics/a.mrc"]
+    assert not read_micrograph(Path("out/a_junk.mrc")).array.any()
+    assert pd.read_csv("out/picks.csv").query("micrograph == 'mics/a.mrc'")["junk"].max() == 0
+    assert "masks of junk" in pick("--write-masks", "--resume").stderr
+    assert record()["masks_not_used"] == ["mics/a.mrc"]

@@ -41,6 +41,16 @@ def test_a_large_mask_that_holds_most_of_the_particles_is_not_believed() -> None
     assert at([30.0, 120.0, 150.0], [0.5, 0.9, 0.9], half_mask(0.4))[0] == 1.0
 
 
+def test_what_is_not_believed_is_an_all_clear_mask_that_says_so() -> None:
+    place = np.array([30.0, 60.0]), np.full(2, 50.0), np.full(2, 20.0)
+    mask = judged(half_mask(0.4), *place, np.full(2, 0.9))
+    assert mask.doubted
+    assert not mask.full().any()
+    believed = judged(half_mask(0.4), *place, np.zeros(2))
+    assert not believed.doubted
+    assert believed.full().mean() == pytest.approx(0.4)
+
+
 def test_a_small_mask_is_believed_even_where_all_candidates_lie_on_it() -> None:
     """Such as false alarms on the one ice ball of an empty micrograph."""
     assert at([10.0, 20.0], [0.9, 0.9], half_mask(0.2)) == [1.0, 1.0]
