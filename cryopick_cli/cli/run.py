@@ -96,6 +96,12 @@ class PickingRun:
         for calibration in self.batch.calibrations.values():
             self.console.say(_describe_calibration(calibration))
         self._write_record()
+        self.batch.report = self._record_late
+
+    def _record_late(self, kind: str) -> None:
+        """Record what was learnt of a kind met only while picking, so that a resumed run uses it again."""
+        self.console.say(_describe_calibration(self.batch.calibrations[kind]))
+        self._write_record()
 
     def pick(self) -> list[Row]:
         """Pick what is not done yet; give a row a micrograph, in the order of the input.

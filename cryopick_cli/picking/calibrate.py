@@ -6,7 +6,7 @@ not depend on the order of the files, on the number of workers, or on the rest o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,6 @@ from scipy.special import expit
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.candidates import Floats, calibrated_score, find_candidates, unit_length
-from cryopick_cli.picking.choice import chosen
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import ANY_SIZE, SizePrior, estimate_prior, find_second_mode
 from cryopick_cli.picking.decoys import Genuine, score_decoys
@@ -56,11 +55,6 @@ class Calibration:
     def box_size_px(self, pixel_size: float | None) -> int | None:
         """Suggest the edge of the box to extract, px; None where the diameter is unknown."""
         return suggested_box_px(self.prior, pixel_size)
-
-
-def choose_sample(names: Iterable[str], config: PickConfig) -> list[str]:
-    """Choose the micrographs to calibrate on by a hash of name and seed, so that order does not matter."""
-    return chosen(names, config.calibration_micrographs, config.seed)
 
 
 def calibrate(

@@ -27,6 +27,7 @@ from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.model.weights import OperatingPoint, save_model
 from cryopick_cli.picking import batch, candidates, scale
 from cryopick_cli.picking.detect import Candidates, DetectConfig, detect
+from cryopick_cli.picking.run_folder import RunFolder
 
 CENTRES = np.array([(50.0, 60.0), (130.0, 80.0), (210.0, 70.0), (90.0, 150.0), (200.0, 150.0)])
 Pick = Callable[..., Result]
@@ -365,6 +366,29 @@ def test_resume_with_other_settings_is_refused(option: tuple[str, str], pick: Pi
     assert result.exit_code == 1
     assert "run.json: made with other settings" in result.stderr
     assert "--overwrite" in result.stderr
+
+
+def test_a_kind_met_while_picking_is_recorded_at_once(pick: Pick, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as micrographs that arrive while the run begins; the run is interrupted right after."""
+    whole = {path: path.read_bytes() for path in Path("mics").rglob("*.mrc")}
+    learn = batch.Batch.calibrate
+
+    def learn_before_they_arrive(self: Any, sources: Any) -> Any:
+        monkeypatch.setattr(batch.Batch, "calibrate", learn)
+        for path in whole:
+            path.write_bytes(b"")
+        found = learn(self, sources)
+        for path, content in whole.items():
+            path.write_bytes(content)
+        return found
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch.Batch, "calibrate", learn_before_they_arrive)
+    monkeypatch.setattr(RunFolder, "write", interrupt)
+    assert pick().exit_code != 0
+    assert record()["calibrations"]["260x200 px"]["micrographs"] == ["a", "b", "grid/c"]
 
 
 def test_resume_with_a_damaged_record_says_so(pick: Pick) -> None:

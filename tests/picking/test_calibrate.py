@@ -16,10 +16,12 @@ from cryopick_cli.errors import ConfigError
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.network import Output
 from cryopick_cli.model.weights import Model, OperatingPoint
-from cryopick_cli.picking.calibrate import Calibration, calibrate, choose_sample
+from cryopick_cli.picking.calibrate import Calibration, calibrate
 from cryopick_cli.picking.candidates import Floats, calibrated_score, find_candidates, rank, unit_length
+from cryopick_cli.picking.choice import chosen
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
+from cryopick_cli.picking.decoys import choose_copied
 from cryopick_cli.picking.detect import Candidates
 from cryopick_cli.picking.pick import pick_micrograph
 from cryopick_cli.picking.threshold import choose_threshold
@@ -61,27 +63,6 @@ def shapes_seen(planted_model: Model, monkeypatch: pytest.MonkeyPatch) -> list[t
 
     monkeypatch.setattr(network, "forward", forward)
     return shapes
-
-
-def test_sample_does_not_depend_on_the_order_of_the_files() -> None:
-    chosen = choose_sample(NAMES, CONFIG)
-    assert len(chosen) == 16
-    assert choose_sample(reversed(NAMES), CONFIG) == chosen
-    assert choose_sample([*NAMES, *NAMES], CONFIG) == chosen
-    assert chosen == sorted(chosen)
-
-
-def test_sample_is_spread_by_a_hash_and_hardly_changes_when_files_are_added() -> None:
-    chosen = choose_sample(NAMES, CONFIG)
-    assert chosen != NAMES[:16]
-    more = choose_sample([*NAMES, "grid/mic_900", "grid/mic_901"], CONFIG)
-    assert len(set(more) - set(chosen)) <= 2
-
-
-def test_sample_follows_the_seed_and_the_number() -> None:
-    assert choose_sample(NAMES, PickConfig(seed=1)) != choose_sample(NAMES, CONFIG)
-    assert len(choose_sample(NAMES, PickConfig(calibration_micrographs=3))) == 3
-    assert choose_sample(NAMES[:5], CONFIG) == NAMES[:5]
 
 
 def test_lengths_are_compared_in_angstrom_where_they_can_be() -> None:
