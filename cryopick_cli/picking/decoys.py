@@ -7,7 +7,7 @@ about as much as is found wrongly in the micrographs themselves.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from cryopick_cli.imaging.phases import randomise_phases
 from cryopick_cli.imaging.resample import resample, working_shape
 from cryopick_cli.model.weights import Model
 from cryopick_cli.picking.candidates import find_candidates, working_factor
+from cryopick_cli.picking.choice import chosen
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates
@@ -38,6 +39,11 @@ class Genuine:
     """Where it shows no ice, where that counts."""
 
 
+def choose_copied(names: Iterable[str], config: PickConfig) -> list[str]:
+    """Choose the micrographs to make decoys of, by the hash that chose the sample."""
+    return chosen(names, config.thresholding.decoy_micrographs, config.seed)
+
+
 def score_decoys(
     model: Model, genuine: Sequence[Genuine], prior: SizePrior | None, config: PickConfig, *, light: bool
 ) -> DecoyScores:
@@ -46,7 +52,8 @@ def score_decoys(
     Only those that could become picks count; junk is where the micrograph itself has it.
     """
     scores: tuple[list[Floats], ...] = ([], [], [])
-    for one in genuine[: config.thresholding.decoy_micrographs]:
+    copied = choose_copied([one.name for one in genuine], config)
+    for one in (one for one in genuine if one.name in copied):
         inverted = find_candidates(model, one.micrograph.array, one.diameter_px, config, light=not light)
         for kind, found in enumerate((one.found, inverted, _find_in_noise(model, one, config))):
             weighed = weigh(found, one.micrograph, prior, model.card.operating_point, config, one.mask)

@@ -302,6 +302,16 @@ def test_decoys_tell_how_many_picks_are_false(planted_model: Model, plant: Plant
     assert found.counts[0] > 0
 
 
+def test_decoys_are_made_of_micrographs_spread_over_the_sample() -> None:
+    sample = chosen(NAMES, CONFIG.calibration_micrographs, CONFIG.seed)
+    copied = choose_copied(sample, CONFIG)
+    assert len(copied) == 4
+    assert set(copied) < set(sample)
+    assert copied != sample[:4]
+    assert choose_copied(reversed(sample), CONFIG) == copied
+    assert choose_copied(sample, PickConfig(seed=1)) != copied
+
+
 def test_the_same_micrograph_gives_the_same_decoys(planted_model: Model, plant: Plant) -> None:
     micrograph = plant(40.0)
     one = calibrate(planted_model, [micrograph], ["one"], CONFIG)
