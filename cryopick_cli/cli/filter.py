@@ -18,9 +18,9 @@ from cryopick_cli.errors import CryopickError, InputError
 from cryopick_cli.formats.collection import read_collection
 from cryopick_cli.formats.inputs import output_tree
 from cryopick_cli.formats.micrograph import read_micrograph_header
-from cryopick_cli.picking.recut import FilterConfig, recut
+from cryopick_cli.picking.recut import FilterConfig, knows_threshold, recut
 from cryopick_cli.picking.run_folder import RECORD_FILE, OutputConfig, Row, RunFolder
-from cryopick_cli.settings import to_mapping
+from cryopick_cli.settings import from_mapping, to_mapping
 
 Run = dict[str, tuple[Row, pd.DataFrame]]
 
@@ -74,7 +74,8 @@ def filter_(
 
     Reads every candidate of the run, decides anew which are accepted, and writes all coordinate files, lists
     and tables: into --out, or in place with --overwrite. Candidates that are not accepted stay in picks.csv,
-    so that a cut can be widened again with --threshold.
+    so that a cut can be widened again. Limits that are not given are those of the run, or of the cut that is
+    cut again, by the run.json beside it; without one, what was accepted is cut further.
 
     After filtering in place the run cannot be resumed; use --out where micrographs are still to come.
     """
@@ -85,10 +86,11 @@ def filter_(
             f"--out: found none for {source}, expected a folder, or --overwrite to cut the run where it is"
         )
     earlier = _read_record(source)
+    run = _read_run(source)
+    _warn_of_unknown_threshold(console, config, run)
     config = _as_in_run(config, earlier)
     files = _files(earlier, formats, box_size, in_place=in_place)
     target = RunFolder(source if out is None else out, files)
-    run = _read_run(source)
     record.config = {"filter": to_mapping(config), "files": to_mapping(files)}
     picked = earlier.get("run", earlier) or str(source)  # of a cut of a cut, the run that picked
     record.results = {"calibrations": earlier.get("calibrations", {}), "run": picked}
@@ -151,10 +153,24 @@ def _row_of(name: str, table: pd.DataFrame) -> Row:
 
 
 def _as_in_run(config: FilterConfig, earlier: dict[str, Any]) -> FilterConfig:
-    """Fill in what the run decided about junk and edges, where the user says nothing."""
-    decided = earlier.get("config", {}).get("pick") or earlier.get("config", {}).get("filter") or {}
-    junk = config.junk or ("drop" if decided.get("junk") == "drop" else "keep")
-    return replace(config, junk=junk, edge=config.edge or decided.get("edge") or "0")
+    """Fill in what the run, or the cut of it that is cut again, decided and the user says nothing about."""
+    settings = earlier.get("config", {})
+    decided = settings.get("filter") or {
+        name: settings.get("pick", {}).get(name) for name in ("junk", "edge")
+    }
+    given = {name: value for name, value in vars(config).items() if value is not None}
+    return replace(from_mapping(FilterConfig, decided, RECORD_FILE), **given)
+
+
+def _warn_of_unknown_threshold(console: Console, config: FilterConfig, run: Run) -> None:
+    """Say where a wider limit cannot bring candidates back, because nothing tells their threshold."""
+    asked = [f"--{name} {value}" for name in ("junk", "edge") if (value := getattr(config, name))]
+    unknown = sum(not knows_threshold(picks) for row, picks in run.values() if row.done)
+    if asked and config.threshold is None and unknown:
+        console.warn(
+            f"{', '.join(asked)}: found no threshold for {unknown} of {len(run)} micrographs, so none "
+            "of their candidates comes back; give --threshold, that of the run to cut them as it did"
+        )
 
 
 def _files(

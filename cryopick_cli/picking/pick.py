@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cryopick_cli.formats.coordinates import make_coordinates
+from cryopick_cli.formats.coordinates import log_odds, make_coordinates
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.imaging.junk import JunkMask
 from cryopick_cli.model.weights import Model
@@ -21,7 +21,7 @@ from cryopick_cli.picking.calibrate import Calibration
 from cryopick_cli.picking.candidates import find_candidates
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.detect import Candidates
-from cryopick_cli.picking.weighing import find_mask, weigh
+from cryopick_cli.picking.weighing import Weighed, find_mask, weigh
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ def pick_micrograph(
         Every candidate above the floor by falling score: ``x, y`` (centre, px of the micrograph),
         ``diameter_px``, ``diameter_A`` (NaN without pixel size), ``score`` (0 to 1), ``figure_of_merit``
         (log-odds of the score), ``accepted`` (score at or above the threshold, not too near to the edge and
-        not on junk that is dropped), ``junk`` (share of the particle's disc on junk, 0 to 1).
+        not on junk that is dropped), ``junk`` (share of the particle's disc on junk, 0 to 1),
+        ``score_without_junk`` (the score where junk does not count) and ``threshold``. The last three are
+        what a later cut must know.
     """
     if sight is None:
         sight = examine(model, micrograph, calibration, config)
@@ -69,7 +71,10 @@ def pick_micrograph(
     weighed = weigh(sight.found, micrograph, calibration.prior, point, config, sight.mask)
     accepted = weighed.eligible & (weighed.score >= calibration.threshold)
     return _as_table(
-        weighed.found, weighed.score, micrograph.pixel_size, accepted=accepted, junk=weighed.junk
+        weighed,
+        micrograph.pixel_size,
+        accepted=accepted,
+        threshold=np.full(len(accepted), calibration.threshold),
     )
 
 
@@ -81,16 +86,16 @@ def examine(model: Model, micrograph: Micrograph, calibration: Calibration, conf
     return Sight(found, find_mask(micrograph, found, calibration.prior, point, config, light=light))
 
 
-def _as_table(
-    found: Candidates, score: NDArray[np.float64], pixel_size: float | None, **columns: NDArray[Any]
-) -> pd.DataFrame:
-    bounded = np.clip(score, 1e-6, 1 - 1e-6)
+def _as_table(weighed: Weighed, pixel_size: float | None, **columns: NDArray[Any]) -> pd.DataFrame:
+    found = weighed.found
     return make_coordinates(
         found.x,
         found.y,
         diameter_px=found.diameter,
         diameter_A=found.diameter * (np.nan if pixel_size is None else pixel_size),
-        score=score,
-        figure_of_merit=np.log(bounded / (1 - bounded)),
+        score=weighed.score,
+        figure_of_merit=log_odds(weighed.score),
+        junk=weighed.junk,
+        score_without_junk=weighed.score_without_junk,
         **columns,
     )

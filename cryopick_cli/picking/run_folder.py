@@ -33,11 +33,18 @@ from cryopick_cli.formats.star import write_coordinate_list
 from cryopick_cli.picking.result import Result
 
 PICKS_FILE, SUMMARY_FILE, RECORD_FILE, LIST_FILE = "picks.csv", "summary.csv", "run.json", "autopick.star"
-PICKS_COLUMNS = ("micrograph", "x", "y", "diameter_px", "diameter_A", "score", "accepted", "junk")
+PICKS_COLUMNS = (
+    *("micrograph", "x", "y", "diameter_px", "diameter_A", "score", "accepted"),
+    *("junk", "score_without_junk", "threshold"),
+)
 SUMMARY_COLUMNS = ("micrograph", "picks", "median_diameter_px", "seconds", "status")
 DONE = "picked"
-_KEPT_COLUMNS = ("x", "y", "diameter_px", "diameter_A", "score", "figure_of_merit", "accepted", "junk")
-_DECIMALS = {"x": 3, "y": 3, "diameter_px": 2, "diameter_A": 2, "score": 5, "junk": 3}
+_KEPT_COLUMNS = (*PICKS_COLUMNS[1:], "figure_of_merit")
+_DECIMALS = {
+    **dict.fromkeys(("x", "y", "junk"), 3),
+    **dict.fromkeys(("diameter_px", "diameter_A"), 2),
+    **dict.fromkeys(("score", "score_without_junk", "threshold"), 5),
+}
 _PARTS = ".cryopick"
 _STAR = "star"
 

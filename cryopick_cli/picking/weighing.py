@@ -29,6 +29,8 @@ class Weighed:
     found: Candidates
     score: Floats
     """Probability times the factors for size and junk, 0 to 1."""
+    score_without_junk: Floats
+    """Probability times the factor for size alone."""
     junk: Floats
     """Share of each disc that lies on junk, 0 to 1."""
     eligible: NDArray[np.bool_]
@@ -45,12 +47,13 @@ def weigh(
 ) -> Weighed:
     """Score candidates by network, size and junk, leave one a particle, and tell which may become picks."""
     junk = junk_of(mask, found.x, found.y, found.diameter)
-    kept, score = rank(found, micrograph.pixel_size, prior, point, config, fade_of(junk, config.junk))
+    fade = fade_of(junk, config.junk)
+    kept, score = rank(found, micrograph.pixel_size, prior, point, config, fade)
     found, junk = found.select(kept), junk[kept]
     height, width = micrograph.array.shape
     margin = edge_px(config.edge, micrograph.pixel_size, suggested_box_px(prior, micrograph.pixel_size))
     inside = is_inside(found.x, found.y, (height, width), margin)
-    return Weighed(found, score, junk, allowed(junk, config.junk) & inside)
+    return Weighed(found, score * fade[kept], score, junk, allowed(junk, config.junk) & inside)
 
 
 def find_mask(

@@ -323,4 +323,8 @@ def test_what_fades_takes_no_better_neighbour_with_it() -> None:
     found = candidates((50, 50, 40, 2.0), (58, 50, 40, 1.0))
     fade = np.array([0.2, 1.0])
     assert rank(found, None, SizePrior(40.0, 0.28), POINT, CONFIG)[0].tolist() == [0]
-    assert rank(found, None, SizePrior(40.0, 0.28), POINT, CONFIG, fade)[0].tolist() == [1]
+    kept, score = rank(found, None, SizePrior(40.0, 0.28), POINT, CONFIG, fade)
+    assert kept.tolist() == [1]
+    assert score.tolist() == pytest.approx([expit(1.0)])
+    alone = candidates((50, 50, 40, -1.0))  # 0.27, and 0.05 once it has faded, which is kept all the same
+    assert rank(alone, None, SizePrior(40.0, 0.28), POINT, CONFIG, np.array([0.15]))[0].tolist() == [0]

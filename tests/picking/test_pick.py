@@ -73,7 +73,7 @@ def test_diameters_in_angstrom_need_a_pixel_size_only(planted_model: Model, plan
 
 def test_the_table_is_typed_sorted_and_speaks_of_odds(planted_model: Model, plant: Plant) -> None:
     picks = pick(planted_model, plant(40, CENTRES))
-    assert tuple(picks.columns) == (*COLUMNS, "junk")
+    assert tuple(picks.columns) == (*COLUMNS, "junk", "score_without_junk", "threshold")
     assert picks["accepted"].dtype == bool
     assert picks["score"].is_monotonic_decreasing
     assert picks["score"].between(0, 1).all()
@@ -87,7 +87,7 @@ def test_a_micrograph_without_particles_gives_an_empty_table_of_the_same_type(
     empty = plant(40, np.zeros((0, 2)))
     picks = pick(planted_model, empty)
     assert len(picks) == 0
-    assert tuple(picks.columns) == (*COLUMNS, "junk")
+    assert tuple(picks.columns) == (*COLUMNS, "junk", "score_without_junk", "threshold")
     assert picks.dtypes.equals(pick(planted_model, plant(40, CENTRES)).dtypes)
 
 
