@@ -40,8 +40,13 @@ class Genuine:
 
 
 def choose_copied(names: Iterable[str], config: PickConfig) -> list[str]:
-    """Choose the micrographs to make decoys of, by the hash that chose the sample."""
-    return chosen(names, config.thresholding.decoy_micrographs, config.seed)
+    """Choose the micrographs to make decoys of, by the hash that chose the sample.
+
+    Averaged scores are to be compared with averaged ones, which cost many looks: then there are fewer decoys.
+    """
+    limits = config.thresholding
+    count = limits.averaged_decoy_micrographs if config.quality == "best" else limits.decoy_micrographs
+    return chosen(names, count, config.seed)
 
 
 def score_decoys(

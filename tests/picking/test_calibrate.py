@@ -31,6 +31,7 @@ from cryopick_cli.units import Length
 Plant = Callable[..., Micrograph]
 CONFIG = PickConfig()
 POINT = OperatingPoint()
+CENTRES = np.array([(40.0, 45.0), (120.0, 40.0), (50.0, 110.0), (130.0, 105.0)])
 NAMES = [f"grid/mic_{i:03d}" for i in range(40)]
 
 
@@ -310,6 +311,22 @@ def test_decoys_are_made_of_micrographs_spread_over_the_sample() -> None:
     assert copied != sample[:4]
     assert choose_copied(reversed(sample), CONFIG) == copied
     assert choose_copied(sample, PickConfig(seed=1)) != copied
+    averaged = choose_copied(sample, PickConfig(quality="best"))
+    assert len(averaged) == 1
+    assert set(averaged) < set(copied)
+
+
+def test_averaging_looks_often_at_what_is_scored_and_once_where_diameter_and_contrast_are_searched(
+    planted_model: Model, plant: Plant, shapes_seen: list[tuple[int, ...]]
+) -> None:
+    sample = [plant(40.0, shape=(150, 180), centres=CENTRES) for _ in range(3)]
+    looks = {}
+    for quality in ("normal", "best"):
+        shapes_seen.clear()
+        calibrate(planted_model, sample, ["one", "two", "three"], PickConfig(quality=quality))
+        looks[quality] = len(shapes_seen)
+    searched = looks["normal"] - 3 - 2 * 3  # of three micrographs, and of two decoys of each
+    assert looks["best"] == searched + 24 * 3 + 24 * 2
 
 
 def test_the_same_micrograph_gives_the_same_decoys(planted_model: Model, plant: Plant) -> None:
