@@ -20,6 +20,7 @@ from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import read_micrograph
 from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.calibrate import Calibration
+from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.result import Result
 from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder, picture_of
 from cryopick_cli.report.overlay import draw_picks
@@ -94,13 +95,13 @@ class PickingRun:
             self.console.say(f"Calibrating on up to {self.batch.config.calibration_micrographs} micrographs")
             self.batch.calibrate(self.sources)
         for calibration in self.batch.calibrations.values():
-            self.console.say(_describe_calibration(calibration))
+            self.console.say(_describe_calibration(calibration, self.batch.config))
         self._write_record()
         self.batch.report = self._record_late
 
     def _record_late(self, kind: str) -> None:
         """Record what was learnt of a kind met only while picking, so that a resumed run uses it again."""
-        self.console.say(_describe_calibration(self.batch.calibrations[kind]))
+        self.console.say(_describe_calibration(self.batch.calibrations[kind], self.batch.config))
         self._write_record()
 
     def pick(self) -> list[Row]:
@@ -152,7 +153,7 @@ class PickingRun:
         self.record.write(self.folder.folder / RECORD_FILE)
 
 
-def _describe_calibration(calibration: Calibration) -> str:
+def _describe_calibration(calibration: Calibration, config: PickConfig) -> str:
     if calibration.prior is None:
         return "Too few candidates to tell a particle diameter; sizes are not compared"
     prior, unit = calibration.prior, calibration.unit
@@ -163,6 +164,8 @@ def _describe_calibration(calibration: Calibration) -> str:
     words += f"; threshold {calibration.threshold:.2f}"
     if calibration.seems_empty:
         words += "; scores are low throughout: no particle, or none clearly seen"
+        if config.threshold is None and config.target != "f1":
+            words += f", where --target {config.target} moves nothing; --threshold 0.3 picks more"
     elif calibration.false_discovery_rate is not None:
         words += f"; false picks by decoys {calibration.false_discovery_rate:.0%}"
     return words

@@ -76,7 +76,7 @@ class PickConfig:
         default="f1",
         metadata={
             "help": "What the automatic threshold aims at: the balance of both, few false picks, or few "
-            "missed particles.",
+            "missed particles. Where nothing scores like a particle, it is the same for all.",
             "choices": TARGETS,
         },
     )

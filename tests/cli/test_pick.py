@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -542,3 +543,17 @@ def test_a_mask_that_is_not_believed_is_written_all_clear_and_named(pick: Pick) 
     assert pd.read_csv("out/picks.csv").query("micrograph == 'mics/a.mrc'")["junk"].max() == 0
     assert "masks of junk" in pick("--write-masks", "--resume").stderr
     assert record()["masks_not_used"] == ["mics/a.mrc"]
+
+
+def test_that_the_target_moves_nothing_where_there_seems_to_be_no_particle_is_said(
+    pick: Pick, weights: Path
+) -> None:
+    shutil.copytree(weights, "strict")
+    card = Path("strict/model.json")
+    content = json.loads(card.read_text())
+    content["operating_point"] |= {"least_typical": 0.99, "least_best": 0.99}
+    card.write_text(json.dumps(content))
+    result = pick("--target", "recall", "--weights", "strict")
+    assert "none clearly seen, where --target recall moves nothing; --threshold" in result.stderr
+    assert record()["calibrations"]["260x200 px"]["threshold"] == OperatingPoint().empty_threshold
+    assert "--target" not in pick("--overwrite", "--weights", "strict").stderr
