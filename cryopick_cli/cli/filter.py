@@ -56,10 +56,11 @@ Run = dict[str, tuple[Row, pd.DataFrame]]
     section=options.FILES,
     type=int,
     metavar="PX",
-    help="Edge of the boxes in BOX and CBOX files. Default: as in the run.",
+    help="Edge of the boxes in BOX and CBOX files, and of those that --edge auto keeps inside. Default: as "
+    "in the run.",
 )
 @options.overwrite
-@options.options_from(FilterConfig, name="config", section=options.PARTICLE)
+@options.options_from(FilterConfig, name="config", section=options.PARTICLE, leave_out=("box_size_px",))
 @options.console
 def filter_(
     source: Path,
@@ -88,8 +89,8 @@ def filter_(
     earlier = _read_record(source)
     run = _read_run(source)
     _warn_of_unknown_threshold(console, config, run)
-    config = _as_in_run(config, earlier)
     files = _files(earlier, formats, box_size, in_place=in_place)
+    config = replace(_as_in_run(config, earlier), box_size_px=files.box_size)
     target = RunFolder(source if out is None else out, files)
     record.config = {"filter": to_mapping(config), "files": to_mapping(files)}
     picked = earlier.get("run", earlier) or str(source)  # of a cut of a cut, the run that picked

@@ -64,7 +64,7 @@ def pick(
     """
     record = RunRecord.start()
     sources = find_micrographs(inputs)
-    config = replace(config, seed=seed)
+    config = replace(config, seed=seed, box_size_px=files.box_size)
     chosen = choose_device(device)
     console.say(f"Device: {chosen.device} ({chosen.reason})")
     with record.timed("load weights"):

@@ -90,7 +90,7 @@ def relion(
     console.say(f"Device: {chosen.device} ({chosen.reason})")
     with record.timed("load weights"):
         model = load_model(weights or DEFAULT_WEIGHTS, chosen)
-    batch = Batch(model, config, pixel_size)
+    batch = Batch(model, replace(config, box_size_px=files.box_size), pixel_size)
     run = PickingRun(
         console, record, folder, batch, sources, not overwrite, pictures, lambda: job.abort_requested
     )

@@ -16,6 +16,7 @@ from cryopick_cli.units import Length
 
 QUALITIES = ("fast", "normal", "best")
 WITHOUT_OPTION = (
+    "box_size_px",
     "fast_factor",
     "averaged_scales",
     "scale",
@@ -24,7 +25,7 @@ WITHOUT_OPTION = (
     "thresholding",
     "masking",
 )
-"""Fields that the command line does not offer: they are for experiments."""
+"""Fields that the command line does not offer: for experiments, or, the box size, told with the files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +116,10 @@ class PickConfig:
         },
     )
     edge: str = field(default=ALL, metadata={"help": HELP, "metavar": METAVAR})
+    box_size_px: int | None = field(
+        default=None,
+        metadata={"help": "Edge of the box to extract, where it is not the suggested one."},
+    )
     masking: JunkConfig = field(default_factory=JunkConfig)
 
     def __post_init__(self) -> None:

@@ -10,8 +10,8 @@ from cryopick_cli.units import Length
 
 AUTO, ALL = "auto", "0"
 HELP = (
-    "How far from the edge accepted picks stay. auto keeps the suggested box inside the micrograph, 0 keeps "
-    "all; a number without a unit is in px."
+    "How far from the edge accepted picks stay. auto keeps the box, that of --box-size or else the suggested "
+    "one, inside the micrograph, 0 keeps all; a number without a unit is in px."
 )
 METAVAR = "auto|0|N|120A|90px"
 

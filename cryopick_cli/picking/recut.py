@@ -60,10 +60,13 @@ class FilterConfig:
     edge: str | None = field(
         default=None,
         metadata={
-            "help": "How far from the edge picks stay. auto keeps the suggested box inside, 0 keeps all. "
-            "Default: as in the run.",
+            "help": "How far from the edge picks stay. auto keeps the box, that of --box-size or else the "
+            "suggested one, inside, 0 keeps all. Default: as in the run.",
             "metavar": METAVAR,
         },
+    )
+    box_size_px: int | None = field(
+        default=None, metadata={"help": "Edge of the box to extract, where it is not the suggested one."}
     )
     most_picks: int | None = field(
         default=None, metadata={"help": "Picks a micrograph at most, the best ones.", "metavar": "N"}
@@ -164,7 +167,7 @@ def _is_clean(picks: pd.DataFrame, row: Row, config: FilterConfig) -> Chosen:
 
 
 def _is_far_from_edge(picks: pd.DataFrame, row: Row, config: FilterConfig) -> Chosen:
-    margin = edge_px(config.edge or "0", row.pixel_size, row.box_size_px)
+    margin = edge_px(config.edge or "0", row.pixel_size, config.box_size_px or row.box_size_px)
     if margin <= 0 or picks.empty:
         return np.ones(len(picks), dtype=np.bool_)
     if row.shape is None:

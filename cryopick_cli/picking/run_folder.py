@@ -63,7 +63,8 @@ class OutputConfig:
     box_size: int | None = field(
         default=None,
         metadata={
-            "help": "Edge of the boxes in BOX and CBOX files. Default: the suggested one.",
+            "help": "Edge of the boxes in BOX and CBOX files, and of those that --edge auto keeps inside. "
+            "Default: the suggested one.",
             "metavar": "PX",
         },
     )

@@ -51,7 +51,8 @@ def weigh(
     kept, score = rank(found, micrograph.pixel_size, prior, point, config, fade)
     found, junk = found.select(kept), junk[kept]
     height, width = micrograph.array.shape
-    margin = edge_px(config.edge, micrograph.pixel_size, suggested_box_px(prior, micrograph.pixel_size))
+    box = config.box_size_px or suggested_box_px(prior, micrograph.pixel_size)
+    margin = edge_px(config.edge, micrograph.pixel_size, box)
     inside = is_inside(found.x, found.y, (height, width), margin)
     return Weighed(found, score * fade[kept], score, junk, allowed(junk, config.junk) & inside)
 

@@ -130,6 +130,8 @@ def test_junk_and_edge_are_those_of_the_run_unless_given() -> None:
     assert read_coordinates("cut/b_autopick.star")["x"].tolist() == [20.0]
     assert invoke("--out", "cut", "--edge", "auto", "--overwrite").exit_code == 0
     assert read_coordinates("cut/b_autopick.star")["x"].tolist() == [100.0]
+    assert invoke("--out", "cut", "--edge", "auto", "--box-size", "40", "--overwrite").exit_code == 0
+    assert read_coordinates("cut/b_autopick.star")["x"].tolist() == [20.0, 100.0]
     path = Path("run/run.json")
     path.write_text(path.read_text().replace('"edge": "0"', '"edge": "auto"'))
     assert invoke("--out", "cut", "--threshold", "0", "--overwrite").exit_code == 0

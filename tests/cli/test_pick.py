@@ -486,6 +486,8 @@ def test_picks_near_the_edge_stay_in_the_table_and_are_accepted_on_demand(pick: 
     pick("--overwrite", "--edge", "auto")
     assert len(pd.read_csv("out/picks.csv").query("micrograph == 'mics/a.mrc'")) == 6
     assert len(starfile.read("out/a_autopick.star")) == 5
+    pick("--overwrite", "--edge", "auto", "--box-size", "120")
+    assert accepted()["x"].tolist() == pytest.approx([130] * 3, abs=0.5)
     pick("--overwrite", "--edge", "70px")
     assert accepted()["x"].between(69.5, 189.5).all()
 
