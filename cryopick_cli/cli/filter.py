@@ -18,8 +18,9 @@ from cryopick_cli.errors import CryopickError, InputError
 from cryopick_cli.formats.collection import read_collection
 from cryopick_cli.formats.inputs import output_tree
 from cryopick_cli.formats.micrograph import read_micrograph_header
+from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.recut import FilterConfig, knows_threshold, recut
-from cryopick_cli.picking.run_folder import RECORD_FILE, OutputConfig, Row, RunFolder
+from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder
 from cryopick_cli.settings import from_mapping, to_mapping
 
 Run = dict[str, tuple[Row, pd.DataFrame]]
@@ -78,7 +79,7 @@ def filter_(
     so that a cut can be widened again. Limits that are not given are those of the run, or of the cut that is
     cut again, by the run.json beside it; without one, what was accepted is cut further.
 
-    After filtering in place the run cannot be resumed; use --out where micrographs are still to come.
+    A run that was filtered cannot be resumed; use --out where micrographs are still to come.
     """
     record = RunRecord.start()
     in_place = out is None or out.resolve() == source.resolve()
@@ -111,7 +112,7 @@ def _write(
     """Write every micrograph as it was cut; give what came out as words."""
     # The run's notes in its own folder are replaced one by one, so that none is lost if this is interrupted.
     own = in_place and target.holds_run
-    target.prepare(overwrite=overwrite and not own, resume=own)
+    target.prepare(overwrite=overwrite and not own, resume=own, resumable=False)
     rows = [target.write_picks(row, cut[name]) if row.done else row for name, (row, _) in run.items()]
     target.finish(rows)
     done = [row for row in rows if row.done]

@@ -16,7 +16,8 @@ from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
 from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.config import WITHOUT_OPTION, PickConfig
-from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
+from cryopick_cli.picking.outputs import OutputConfig
+from cryopick_cli.picking.run_folder import RunFolder
 
 _WITHOUT_OPTION = (*WITHOUT_OPTION, "seed")  # the command has one seed for everything
 

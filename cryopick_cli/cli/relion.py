@@ -23,7 +23,8 @@ from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
 from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.config import WITHOUT_OPTION, PickConfig
-from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
+from cryopick_cli.picking.outputs import OutputConfig
+from cryopick_cli.picking.run_folder import RunFolder
 from cryopick_cli.report.logfile import write_logfile
 
 

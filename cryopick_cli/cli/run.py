@@ -79,6 +79,12 @@ class PickingRun:
             }
 
     def _refuse_other_settings(self, earlier: dict[str, Any], path: Path) -> None:
+        if "filter" in earlier.get("config", {}):
+            raise OutputError(
+                f"{path}: cryopick filter has cut this run anew, and what is picked now would not be cut "
+                "alike (found its record, expected that of a run as it was picked); pick what is new into "
+                "another folder and filter that too, or pick everything again with --overwrite"
+            )
         now = json.loads(json.dumps(self.record.config))
         changed = [key for key in now if earlier.get("config", {}).get(key) != now[key]]
         if (earlier.get("weights") or {}).get("sha256") != self.batch.model.card.sha256:

@@ -10,8 +10,9 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,8 +29,9 @@ from cryopick_cli.formats.coordinates import (
 from cryopick_cli.formats.cryosparc_group import SUFFIX as GROUP_SUFFIX
 from cryopick_cli.formats.inputs import MicrographSource, output_tree
 from cryopick_cli.formats.micrograph import MASK_SUFFIX, write_micrograph
-from cryopick_cli.formats.registry import FORMATS, find_format, write_coordinates
+from cryopick_cli.formats.registry import FORMATS, write_coordinates
 from cryopick_cli.formats.star import write_coordinate_list
+from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
 
 PICKS_FILE, SUMMARY_FILE, RECORD_FILE, LIST_FILE = "picks.csv", "summary.csv", "run.json", "autopick.star"
@@ -47,48 +49,6 @@ _DECIMALS = {
 }
 _PARTS = ".cryopick"
 _STAR = "star"
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputConfig:
-    """Which files a run writes beside its tables."""
-
-    format: str = field(
-        default="star,box",
-        metadata={
-            "help": f"Coordinate files to write, parted by commas: {', '.join(FORMATS)}.",
-            "metavar": "NAMES",
-        },
-    )
-    box_size: int | None = field(
-        default=None,
-        metadata={
-            "help": "Edge of the boxes in BOX and CBOX files, and of those that --edge auto keeps inside. "
-            "Default: the suggested one.",
-            "metavar": "PX",
-        },
-    )
-    write_masks: bool = field(
-        default=False,
-        metadata={
-            "help": f"Write where there is no ice to <stem>{MASK_SUFFIX}: 1 on junk, 0 elsewhere, in the "
-            "micrograph's shape; all 0 where the mask is not believed.",
-        },
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse unknown formats and boxes without area."""
-        if not self.formats:
-            raise ConfigError(f"--format: found nothing, expected some of {', '.join(FORMATS)}")
-        for name in self.formats:
-            find_format(name)
-        if self.box_size is not None and (self.box_size < 2 or self.box_size % 2):
-            raise ConfigError(f"--box-size: found {self.box_size}, expected an even number of pixels")
-
-    @property
-    def formats(self) -> tuple[str, ...]:
-        """The formats by name, each once."""
-        return tuple(dict.fromkeys(name.strip() for name in self.format.split(",") if name.strip()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +82,17 @@ class RunFolder:
         self.config = config
         self._parts = folder / _PARTS
 
-    def prepare(self, sources: Sequence[MicrographSource] = (), *, overwrite: bool, resume: bool) -> None:
+    def prepare(
+        self,
+        sources: Sequence[MicrographSource] = (),
+        *,
+        overwrite: bool,
+        resume: bool,
+        resumable: bool = True,
+    ) -> None:
         """Make the folder ready for the results of these micrographs.
+
+        ``resumable`` tells whether a run that is there could be gone on with, for the message.
 
         Raises
         ------
@@ -134,9 +103,11 @@ class RunFolder:
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"{self.folder}: found a file, expected a folder; give another --out")
         if self.holds_run and not (overwrite or resume):
+            resumable = resumable and "filter" not in self._earlier_config()
             raise OutputError(
-                f"{self.folder}: holds a run of cryopick already; add --resume to go on with it, --overwrite "
-                "to replace it, or give another --out"
+                f"{self.folder}: holds a run of cryopick already; add "
+                f"{'--resume to go on with it, ' if resumable else ''}--overwrite to replace it, or give "
+                "another --out"
             )
         if not (overwrite or self.holds_run):
             self._refuse_foreign_files(sources)
@@ -328,10 +299,17 @@ class RunFolder:
     def _earlier_formats(self) -> list[str]:
         """Give the formats of the run that the folder holds, by its record; this run's without one."""
         try:
-            record = json.loads((self.folder / RECORD_FILE).read_text(encoding="utf-8"))
-            return list(OutputConfig(format=record["config"]["files"]["format"]).formats)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, ConfigError):
+            return list(OutputConfig(format=self._earlier_config()["files"]["format"]).formats)
+        except (TypeError, KeyError, AttributeError, ConfigError):
             return list(self.config.formats)
+
+    def _earlier_config(self) -> dict[str, Any]:
+        """Give the settings of the run, or of the cut, that the folder holds; none without a record."""
+        try:
+            record = json.loads((self.folder / RECORD_FILE).read_text(encoding="utf-8"))
+            return dict(record["config"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return {}
 
     def _joint_file(self, format_name: str) -> Path:
         return self.folder / f"picks{FORMATS[format_name].suffix}"

@@ -17,8 +17,9 @@ from cryopick_cli.cli.main import cli
 from cryopick_cli.formats.coordinates import WriteOptions, empty_coordinates, log_odds, make_coordinates
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.registry import read_coordinates, write_coordinates
+from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result as Picked
-from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
+from cryopick_cli.picking.run_folder import RunFolder
 
 PICKS = make_coordinates(
     [20.0, 100.0, 200.0],
@@ -208,7 +209,7 @@ def test_results_that_are_there_are_not_replaced() -> None:
     assert invoke("--out", "cut").exit_code == 0
     again = invoke("--out", "cut")
     assert again.exit_code == 1
-    assert "cut: holds a run of cryopick already" in again.stderr
+    assert "cut: holds a run of cryopick already; add --overwrite to replace it" in again.stderr
 
 
 @pytest.mark.parametrize(

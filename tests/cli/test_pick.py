@@ -392,6 +392,23 @@ def test_a_kind_met_while_picking_is_recorded_at_once(pick: Pick, monkeypatch: p
     assert record()["calibrations"]["260x200 px"]["micrographs"] == ["a", "b", "grid/c"]
 
 
+def test_a_run_that_was_filtered_is_not_resumed_and_it_is_said_what_to_do(
+    pick: Pick, picked: list[str]
+) -> None:
+    pick()
+    cut = CliRunner().invoke(cli, ["filter", "--in", "out", "--overwrite", "--threshold", "0.2"])
+    assert cut.exit_code == 0, cut.output
+    picked.clear()
+    resumed, again = pick("--resume"), pick()
+    assert resumed.exit_code == again.exit_code == 1
+    assert "out/run.json: cryopick filter has cut this run anew" in resumed.stderr
+    assert "pick what is new into another folder and filter that too" in resumed.stderr
+    assert "other settings" not in resumed.stderr
+    assert "holds a run of cryopick already; add --overwrite to replace it" in again.stderr
+    assert picked == []
+    assert pick("--overwrite").exit_code == 0
+
+
 def test_resume_with_a_damaged_record_says_so(pick: Pick) -> None:
     pick()
     Path("out/run.json").write_text("{")

@@ -16,8 +16,9 @@ from cryopick_cli.errors import ConfigError, OutputError
 from cryopick_cli.formats.coordinates import make_coordinates
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.registry import read_coordinates
+from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
-from cryopick_cli.picking.run_folder import RECORD_FILE, OutputConfig, Row, RunFolder, picture_of, stamp_of
+from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder, picture_of, stamp_of
 
 CONFIG = OutputConfig()
 PICKS = make_coordinates(
