@@ -21,6 +21,7 @@ from cryopick_cli.formats.micrograph import read_micrograph
 from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.calibrate import Calibration
 from cryopick_cli.picking.config import PickConfig
+from cryopick_cli.picking.curve_table import write_curve_table
 from cryopick_cli.picking.result import Result
 from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder, picture_of
 from cryopick_cli.report.overlay import draw_picks
@@ -140,6 +141,7 @@ class PickingRun:
     def conclude(self, rows: list[Row]) -> pd.DataFrame:
         """Write the tables and the record, tell what came out, and give every candidate."""
         candidates = self.folder.finish(rows)
+        write_curve_table(self.folder.folder, self.batch.calibrations)
         doubted = [row.name for row in rows if row.mask_doubted]
         self._write_record(masks_not_used=doubted)
         self.console.print_facts(_summary(rows, candidates, self.batch, self.folder))

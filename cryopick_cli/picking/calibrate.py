@@ -17,7 +17,7 @@ from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.candidates import Floats, calibrated_score, find_candidates, unit_length
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import ANY_SIZE, SizePrior, estimate_prior, find_second_mode
-from cryopick_cli.picking.decoys import Genuine, score_decoys
+from cryopick_cli.picking.decoys import Genuine, choose_copied, score_decoys
 from cryopick_cli.picking.duplicates import suppress_duplicates
 from cryopick_cli.picking.junk import KEEP
 from cryopick_cli.picking.scale import ScaleEstimate, search_views, vote
@@ -47,6 +47,8 @@ class Calibration:
     """Estimated share of false picks at the threshold, from decoys; None where nothing is picked."""
     curve: tuple[CurvePoint, ...] = ()
     """Picks and their estimated share of false ones over the threshold, in the micrographs with decoys."""
+    decoys: tuple[str, ...] = ()
+    """The micrographs with decoys."""
 
     def diameter_px(self, pixel_size: float | None) -> float | None:
         """Give the particle's diameter in pixels of a micrograph, None where it is unknown."""
@@ -96,6 +98,7 @@ def calibrate(
         counts=_count_by_size(size[score >= threshold], prior),
         false_discovery_rate=decoys.false_discovery_rate(threshold) if (score >= threshold).any() else None,
         curve=threshold_curve(decoys),
+        decoys=tuple(choose_copied(names, config)),
     )
 
 

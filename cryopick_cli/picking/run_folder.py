@@ -35,6 +35,7 @@ from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
 
 PICKS_FILE, SUMMARY_FILE, RECORD_FILE, LIST_FILE = "picks.csv", "summary.csv", "run.json", "autopick.star"
+CURVE_FILE = "threshold_curve.csv"
 PICKS_COLUMNS = (
     *("micrograph", "x", "y", "diameter_px", "diameter_A", "score", "accepted"),
     *("junk", "score_without_junk", "threshold"),
@@ -260,7 +261,7 @@ class RunFolder:
         return [*(self.path_of(relative, name) for name in self._own_files()), *masks]
 
     def _refuse_foreign_files(self, sources: Sequence[MicrographSource]) -> None:
-        tables = [self.folder / name for name in (PICKS_FILE, SUMMARY_FILE, LIST_FILE)]
+        tables = [self.folder / name for name in (PICKS_FILE, SUMMARY_FILE, LIST_FILE, CURVE_FILE)]
         own = [path for source in sources for path in self._files_of(source.relative)]
         there = [path for path in (*tables, *own) if path.exists()]
         if there:
@@ -294,6 +295,7 @@ class RunFolder:
                 self._joint_file(name).with_suffix(GROUP_SUFFIX).unlink(missing_ok=True)
         if _STAR in formats and _STAR not in self.config.formats:
             (self.folder / LIST_FILE).unlink(missing_ok=True)
+        (self.folder / CURVE_FILE).unlink(missing_ok=True)
         shutil.rmtree(self._parts, ignore_errors=True)
 
     def _earlier_formats(self) -> list[str]:

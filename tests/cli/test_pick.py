@@ -146,6 +146,7 @@ def test_output_follows_the_tree_of_the_input(pick: Pick) -> None:
         "autopick.star",
         "picks.csv",
         "summary.csv",
+        "threshold_curve.csv",
         "run.json",
     }
     listed = starfile.read("out/autopick.star", always_dict=True)["coordinate_files"]
@@ -154,6 +155,16 @@ def test_output_follows_the_tree_of_the_input(pick: Pick) -> None:
         "out/b_autopick.star",
         "out/grid/c_autopick.star",
     ]
+
+
+def test_the_threshold_curve_is_that_of_the_record(pick: Pick) -> None:
+    pick()
+    table = pd.read_csv("out/threshold_curve.csv")
+    learnt = record()["calibrations"]["260x200 px"]
+    assert table["picks"].tolist() == [point["picks"] for point in learnt["curve"]]
+    assert set(table["kind"]) == {"260x200 px"}
+    assert table["picks_per_micrograph"].tolist() == [picks / 3 for picks in table["picks"]]
+    assert learnt["decoys"] == ["a", "b", "grid/c"]
 
 
 def test_table_on_stdout_tells_what_came_out(pick: Pick) -> None:
