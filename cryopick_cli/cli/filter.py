@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ from cryopick_cli.cli.console import Console
 from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.errors import CryopickError, InputError
 from cryopick_cli.formats.collection import read_collection
+from cryopick_cli.formats.coordinates import concat_coordinates
 from cryopick_cli.formats.inputs import output_tree
-from cryopick_cli.formats.micrograph import read_micrograph_header
+from cryopick_cli.formats.micrograph import read_micrograph, read_micrograph_header
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.recut import FilterConfig, knows_threshold, recut
-from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder
+from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder, picture_of
+from cryopick_cli.report.logfile import LOGFILE, write_logfile
+from cryopick_cli.report.overlay import draw_picks
 from cryopick_cli.settings import from_mapping, to_mapping
 
 Run = dict[str, tuple[Row, pd.DataFrame]]
@@ -79,6 +82,8 @@ def filter_(
     so that a cut can be widened again. Limits that are not given are those of the run, or of the cut that is
     cut again, by the run.json beside it; without one, what was accepted is cut further.
 
+    In place, pictures of the picks are drawn anew, or removed where their micrograph cannot be read.
+
     A run that was filtered cannot be resumed; use --out where micrographs are still to come.
     """
     record = RunRecord.start()
@@ -102,19 +107,55 @@ def filter_(
         if in_place:  # the record first, so that a cut that is interrupted is not taken for the run
             record.write(target.folder / RECORD_FILE)
         rows = _write(run, cut, target, overwrite=overwrite, in_place=in_place)
+        if in_place:
+            _redraw(console, target.folder, rows, cut)
     record.write(target.folder / RECORD_FILE)
-    console.print_facts(rows)
+    console.print_facts(_in_words(run, rows, target.folder))
 
 
 def _write(
     run: Run, cut: Mapping[str, pd.DataFrame], target: RunFolder, *, overwrite: bool, in_place: bool
-) -> list[tuple[str, str]]:
-    """Write every micrograph as it was cut; give what came out as words."""
+) -> list[Row]:
+    """Write every micrograph as it was cut; give its row."""
     # The run's notes in its own folder are replaced one by one, so that none is lost if this is interrupted.
     own = in_place and target.holds_run
     target.prepare(overwrite=overwrite and not own, resume=own, resumable=False)
     rows = [target.write_picks(row, cut[name]) if row.done else row for name, (row, _) in run.items()]
     target.finish(rows)
+    return rows
+
+
+def _redraw(console: Console, folder: Path, rows: Sequence[Row], cut: Mapping[str, pd.DataFrame]) -> None:
+    """Draw anew what shows the picks before the cut: pictures, and the pages of a RELION job.
+
+    A picture whose micrograph cannot be read from here is removed.
+    """
+    old = {row.name: path for row in rows if row.done and (path := picture_of(folder, row.relative)).exists()}
+    drawn = [name for name, path in old.items() if _draw(path, Path(name), cut[name])]
+    if old:
+        console.say(f"Drew {len(drawn)} of {len(old)} pictures anew")
+    if len(drawn) < len(old):
+        console.warn(
+            f"removed {len(old) - len(drawn)} pictures of micrographs that cannot be read from here, as they "
+            "showed the picks before the cut"
+        )
+    pages = folder / LOGFILE
+    if pages.exists():
+        write_logfile(pages, f"cryopick: {folder.as_posix()}", rows, concat_coordinates(cut))
+
+
+def _draw(path: Path, micrograph: Path, picks: pd.DataFrame) -> bool:
+    """Draw a micrograph with its picks, or remove its picture; tell whether it was drawn."""
+    try:
+        array = read_micrograph(micrograph).array
+    except CryopickError:
+        path.unlink()
+        return False
+    draw_picks(path, array, picks)
+    return True
+
+
+def _in_words(run: Run, rows: Sequence[Row], folder: Path) -> list[tuple[str, str]]:
     done = [row for row in rows if row.done]
     before = sum(int(picks["accepted"].sum()) for _, picks in run.values())
     return [
@@ -122,7 +163,7 @@ def _write(
         ("Candidates", str(sum(len(picks) for _, picks in run.values()))),
         ("Accepted before", str(before)),
         ("Picks", f"{sum(row.picks for row in done)}"),
-        ("Output", str(target.folder)),
+        ("Output", str(folder)),
     ]
 
 

@@ -25,7 +25,7 @@ from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.config import WITHOUT_OPTION, PickConfig
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.run_folder import RunFolder
-from cryopick_cli.report.logfile import write_logfile
+from cryopick_cli.report.logfile import LOGFILE, write_logfile
 
 
 @click.command(cls=ExternalJob)
@@ -112,6 +112,6 @@ def _pick(job: RelionJob, run: PickingRun, micrographs: str) -> None:
     if not any(row.done for row in rows):
         click.get_current_context().exit(1)
     write_coords_suffix(job.folder / "coords_suffix_autopick.star", micrographs, overwrite=True)
-    write_logfile(job.folder / "logfile.pdf", f"cryopick: {job.folder.as_posix()}", rows, candidates)
+    write_logfile(job.folder / LOGFILE, f"cryopick: {job.folder.as_posix()}", rows, candidates)
     job.write_nodes(PICKING_NODES)
     job.outcome = Outcome.SUCCESS

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from cryopick_cli.cli.main import cli
 from cryopick_cli.formats.coordinates import WriteOptions, empty_coordinates, log_odds, make_coordinates
 from cryopick_cli.formats.inputs import MicrographSource
+from cryopick_cli.formats.micrograph import write_micrograph
 from cryopick_cli.formats.registry import read_coordinates, write_coordinates
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result as Picked
@@ -114,6 +115,21 @@ def test_in_place_needs_overwrite_and_can_be_widened_again() -> None:
     assert invoke("--threshold", "0.2", "--overwrite").exit_code == 0
     assert len(read_coordinates("run/b_autopick.star")) == 3
     assert set(pd.read_csv("run/summary.csv")["micrograph"]) >= {"mics/c.mrc", "mics/d.mrc"}
+
+
+def test_in_place_pictures_of_the_picks_before_are_drawn_anew_or_removed() -> None:
+    """The micrograph of one can be read from here, that of the other cannot."""
+    write_micrograph(Path("mics/b.mrc"), np.zeros((200, 300), np.float32))
+    pictures = [Path("run/b_picks.png"), Path("run/grid/a_picks.png")]
+    for path in (*pictures, Path("run/logfile.pdf")):
+        path.write_bytes(b"before")
+    result = invoke("--threshold", "0.85", "--overwrite")
+    assert result.exit_code == 0, result.output
+    assert pictures[0].read_bytes().startswith(b"\x89PNG")
+    assert not pictures[1].exists()
+    assert Path("run/logfile.pdf").read_bytes().startswith(b"%PDF")
+    assert "Drew 1 of 2 pictures anew" in result.stderr
+    assert "removed 1 pictures of micrographs that cannot be read from here" in result.stderr
 
 
 def test_a_cut_that_does_not_fit_leaves_the_run_as_it_was() -> None:
