@@ -141,7 +141,7 @@ def _rescored(picks: pd.DataFrame, config: FilterConfig) -> pd.DataFrame:
 
 
 def _scores_enough(picks: pd.DataFrame, config: FilterConfig) -> Chosen:
-    given = not (config.threshold is config.junk is config.edge is None)
+    given = any(value is not None for value in (config.threshold, config.junk, config.edge))
     if picks.empty or not (given and knows_threshold(picks)):
         return picks["accepted"].to_numpy(dtype=np.bool_)
     return np.asarray(picks["score"] >= picks["threshold"], dtype=np.bool_)

@@ -44,9 +44,9 @@ SUMMARY_COLUMNS = ("micrograph", "picks", "median_diameter_px", "seconds", "stat
 DONE = "picked"
 _KEPT_COLUMNS = (*PICKS_COLUMNS[1:], "figure_of_merit")
 _DECIMALS = {
-    **dict.fromkeys(("x", "y", "junk"), 3),
+    **dict.fromkeys(("x", "y"), 3),
     **dict.fromkeys(("diameter_px", "diameter_A"), 2),
-    **dict.fromkeys(("score", "score_without_junk", "threshold"), 5),
+    **dict.fromkeys(("score", "junk", "score_without_junk", "threshold"), 5),
 }
 _PARTS = ".cryopick"
 _STAR = "star"
