@@ -20,7 +20,7 @@ BOX_PER_DIAMETER = 1.5
 
 Number = TypeVar("Number", float, NDArray[np.float64])
 
-_LENGTH = re.compile(r"^\s*([0-9]*\.?[0-9]+)\s*(A|Å|px)\s*$", re.IGNORECASE)
+_LENGTH = re.compile(r"^\s*([0-9]*\.?[0-9]+)\s*(A|Å|px)?\s*$", re.IGNORECASE)
 
 
 def to_px(length_in_angstrom: float, pixel_size: float) -> float:
@@ -66,8 +66,14 @@ class Length:
     unit: str
 
     @classmethod
-    def parse(cls, text: str) -> Length:
+    def parse(cls, text: str, bare: str | None = None) -> Length:
         """Read ``120A``, ``120Å`` or ``90px``.
+
+        Parameters
+        ----------
+        text : str
+        bare : {"A", "px"}, optional
+            The unit of a number that has none, which may then be 0 too; without it a unit must be there.
 
         Raises
         ------
@@ -75,12 +81,15 @@ class Length:
             If the text is not a positive number followed by one of the two units.
         """
         match = _LENGTH.match(text)
-        if match is None or float(match.group(1)) <= 0:
+        value, unit = (0.0, None) if match is None else (float(match.group(1)), match.group(2))
+        if match is not None and unit is None and bare is not None:
+            return cls(value, bare)
+        if value <= 0 or unit is None:
             raise ConfigError(
                 f"length: found {text!r}, expected a positive number with its unit, like 120A or 90px; "
                 "add A (ångström) or px (pixels of the micrograph)"
             )
-        return cls(float(match.group(1)), "px" if match.group(2).lower() == "px" else "A")
+        return cls(value, "px" if unit.lower() == "px" else "A")
 
     def in_px(self, pixel_size: float | None) -> float:
         """Give the length in pixels of a micrograph whose pixels measure ``pixel_size`` Å.

@@ -108,6 +108,15 @@ def test_lengths_are_read_with_their_unit(text: str, value: float, unit: str) ->
     assert Length.parse(text) == Length(value, unit)
 
 
+def test_a_bare_number_has_the_unit_of_its_option_and_may_be_nought() -> None:
+    assert Length.parse("60", "A") == Length(60, "A")
+    assert Length.parse("0", "px") == Length(0, "px")
+    assert Length.parse("60px", "A") == Length(60, "px")
+    for text in ("0A", "-1", "nan"):
+        with pytest.raises(ConfigError, match="expected a positive number with its unit"):
+            Length.parse(text, "A")
+
+
 @pytest.mark.parametrize(
     "text", ["120", "A", "", "-5px", "0A", "0.0px", "12nm", "1e3A", "120 A px", "auto", "nanA"]
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,15 @@ from cryopick_cli.cli.console import Console
 from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.errors import CryopickError, InputError
 from cryopick_cli.formats.collection import read_collection
+from cryopick_cli.formats.coordinates import concat_coordinates
 from cryopick_cli.formats.inputs import output_tree
-from cryopick_cli.formats.micrograph import read_micrograph_header
-from cryopick_cli.picking.recut import FilterConfig, recut
-from cryopick_cli.picking.run_folder import RECORD_FILE, OutputConfig, Row, RunFolder
-from cryopick_cli.settings import to_mapping
+from cryopick_cli.formats.micrograph import read_micrograph, read_micrograph_header
+from cryopick_cli.picking.outputs import OutputConfig
+from cryopick_cli.picking.recut import FilterConfig, knows_threshold, recut
+from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder, picture_of
+from cryopick_cli.report.logfile import LOGFILE, write_logfile
+from cryopick_cli.report.overlay import draw_picks
+from cryopick_cli.settings import from_mapping, to_mapping
 
 Run = dict[str, tuple[Row, pd.DataFrame]]
 
@@ -56,10 +60,11 @@ Run = dict[str, tuple[Row, pd.DataFrame]]
     section=options.FILES,
     type=int,
     metavar="PX",
-    help="Edge of the boxes in BOX and CBOX files. Default: as in the run.",
+    help="Edge of the boxes in BOX and CBOX files, and of those that --edge auto keeps inside. Default: as "
+    "in the run.",
 )
 @options.overwrite
-@options.options_from(FilterConfig, name="config", section=options.PARTICLE)
+@options.options_from(FilterConfig, name="config", section=options.PARTICLE, leave_out=("box_size_px",))
 @options.console
 def filter_(
     source: Path,
@@ -74,9 +79,12 @@ def filter_(
 
     Reads every candidate of the run, decides anew which are accepted, and writes all coordinate files, lists
     and tables: into --out, or in place with --overwrite. Candidates that are not accepted stay in picks.csv,
-    so that a cut can be widened again with --threshold.
+    so that a cut can be widened again. Limits that are not given are those of the run, or of the cut that is
+    cut again, by the run.json beside it; without one, what was accepted is cut further.
 
-    After filtering in place the run cannot be resumed; use --out where micrographs are still to come.
+    In place, pictures of the picks are drawn anew, or removed where their micrograph cannot be read.
+
+    A run that was filtered cannot be resumed; use --out where micrographs are still to come.
     """
     record = RunRecord.start()
     in_place = out is None or out.resolve() == source.resolve()
@@ -85,10 +93,11 @@ def filter_(
             f"--out: found none for {source}, expected a folder, or --overwrite to cut the run where it is"
         )
     earlier = _read_record(source)
-    config = _as_in_run(config, earlier)
-    files = _files(earlier, formats, box_size, in_place=in_place)
-    target = RunFolder(source if out is None else out, files)
     run = _read_run(source)
+    _warn_of_unknown_threshold(console, config, run)
+    files = _files(earlier, formats, box_size, in_place=in_place)
+    config = replace(_as_in_run(config, earlier), box_size_px=files.box_size)
+    target = RunFolder(source if out is None else out, files)
     record.config = {"filter": to_mapping(config), "files": to_mapping(files)}
     picked = earlier.get("run", earlier) or str(source)  # of a cut of a cut, the run that picked
     record.results = {"calibrations": earlier.get("calibrations", {}), "run": picked}
@@ -98,19 +107,55 @@ def filter_(
         if in_place:  # the record first, so that a cut that is interrupted is not taken for the run
             record.write(target.folder / RECORD_FILE)
         rows = _write(run, cut, target, overwrite=overwrite, in_place=in_place)
+        if in_place:
+            _redraw(console, target.folder, rows, cut)
     record.write(target.folder / RECORD_FILE)
-    console.print_facts(rows)
+    console.print_facts(_in_words(run, rows, target.folder))
 
 
 def _write(
     run: Run, cut: Mapping[str, pd.DataFrame], target: RunFolder, *, overwrite: bool, in_place: bool
-) -> list[tuple[str, str]]:
-    """Write every micrograph as it was cut; give what came out as words."""
+) -> list[Row]:
+    """Write every micrograph as it was cut; give its row."""
     # The run's notes in its own folder are replaced one by one, so that none is lost if this is interrupted.
     own = in_place and target.holds_run
-    target.prepare(overwrite=overwrite and not own, resume=own)
+    target.prepare(overwrite=overwrite and not own, resume=own, resumable=False)
     rows = [target.write_picks(row, cut[name]) if row.done else row for name, (row, _) in run.items()]
     target.finish(rows)
+    return rows
+
+
+def _redraw(console: Console, folder: Path, rows: Sequence[Row], cut: Mapping[str, pd.DataFrame]) -> None:
+    """Draw anew what shows the picks before the cut: pictures, and the pages of a RELION job.
+
+    A picture whose micrograph cannot be read from here is removed.
+    """
+    old = {row.name: path for row in rows if row.done and (path := picture_of(folder, row.relative)).exists()}
+    drawn = [name for name, path in old.items() if _draw(path, Path(name), cut[name])]
+    if old:
+        console.say(f"Drew {len(drawn)} of {len(old)} pictures anew")
+    if len(drawn) < len(old):
+        console.warn(
+            f"removed {len(old) - len(drawn)} pictures of micrographs that cannot be read from here, as they "
+            "showed the picks before the cut"
+        )
+    pages = folder / LOGFILE
+    if pages.exists():
+        write_logfile(pages, f"cryopick: {folder.as_posix()}", rows, concat_coordinates(cut))
+
+
+def _draw(path: Path, micrograph: Path, picks: pd.DataFrame) -> bool:
+    """Draw a micrograph with its picks, or remove its picture; tell whether it was drawn."""
+    try:
+        array = read_micrograph(micrograph).array
+    except CryopickError:
+        path.unlink()
+        return False
+    draw_picks(path, array, picks)
+    return True
+
+
+def _in_words(run: Run, rows: Sequence[Row], folder: Path) -> list[tuple[str, str]]:
     done = [row for row in rows if row.done]
     before = sum(int(picks["accepted"].sum()) for _, picks in run.values())
     return [
@@ -118,7 +163,7 @@ def _write(
         ("Candidates", str(sum(len(picks) for _, picks in run.values()))),
         ("Accepted before", str(before)),
         ("Picks", f"{sum(row.picks for row in done)}"),
-        ("Output", str(target.folder)),
+        ("Output", str(folder)),
     ]
 
 
@@ -151,10 +196,24 @@ def _row_of(name: str, table: pd.DataFrame) -> Row:
 
 
 def _as_in_run(config: FilterConfig, earlier: dict[str, Any]) -> FilterConfig:
-    """Fill in what the run decided about junk and edges, where the user says nothing."""
-    decided = earlier.get("config", {}).get("pick") or earlier.get("config", {}).get("filter") or {}
-    junk = config.junk or ("drop" if decided.get("junk") == "drop" else "keep")
-    return replace(config, junk=junk, edge=config.edge or decided.get("edge") or "0")
+    """Fill in what the run, or the cut of it that is cut again, decided and the user says nothing about."""
+    settings = earlier.get("config", {})
+    decided = settings.get("filter") or {
+        name: settings.get("pick", {}).get(name) for name in ("junk", "edge")
+    }
+    given = {name: value for name, value in vars(config).items() if value is not None}
+    return replace(from_mapping(FilterConfig, decided, RECORD_FILE), **given)
+
+
+def _warn_of_unknown_threshold(console: Console, config: FilterConfig, run: Run) -> None:
+    """Say where a wider limit cannot bring candidates back, because nothing tells their threshold."""
+    asked = [f"--{name} {value}" for name in ("junk", "edge") if (value := getattr(config, name))]
+    unknown = sum(not knows_threshold(picks) for row, picks in run.values() if row.done)
+    if asked and config.threshold is None and unknown:
+        console.warn(
+            f"{', '.join(asked)}: found no threshold for {unknown} of {len(run)} micrographs, so none "
+            "of their candidates comes back; give --threshold, that of the run to cut them as it did"
+        )
 
 
 def _files(

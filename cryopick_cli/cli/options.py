@@ -177,8 +177,9 @@ def options_from(
     """Make an option of every field of a frozen dataclass, and hand the command the dataclass.
 
     A field's default is the option's; its ``metadata`` holds ``help`` and may hold ``option`` (the names,
-    such as ``("-t", "--threshold")``), ``metavar``, ``choices``, and ``auto`` (true where the word ``auto``
-    stands for None). A value that the dataclass refuses is wrong usage.
+    such as ``("-t", "--threshold")``), ``metavar``, ``choices``, ``auto`` (true where the word ``auto``
+    stands for None) and ``bare`` (the unit of a length given without one). A value that the dataclass refuses
+    is wrong usage.
 
     Parameters
     ----------
@@ -229,7 +230,7 @@ def _option_of_field(one: Field[Any], hint: Any, section: str) -> Decorator:
     elif one.metadata.get("auto", False):
         attributes |= {"default": AUTO, "show_default": True, "callback": _parser(kind, auto=True)}
     elif kind is Length:
-        attributes["callback"] = _parser(kind)
+        attributes["callback"] = _parser(kind, bare=one.metadata.get("bare"))
     elif get_origin(kind) is tuple:
         attributes |= {"type": get_args(kind), "nargs": len(get_args(kind))}
     else:
@@ -252,7 +253,9 @@ def _parameter_type(one: Field[Any], kind: Any) -> Any:
     return click.Path(path_type=Path) if kind is Path else kind
 
 
-def _parser(kind: Any, *, auto: bool = False) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+def _parser(
+    kind: Any, *, auto: bool = False, bare: str | None = None
+) -> Callable[[click.Context, click.Parameter, str | None], Any]:
     """Make a callback that reads a length with its unit, or another kind, or ``auto`` as None."""
 
     def parse(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Any:
@@ -261,7 +264,7 @@ def _parser(kind: Any, *, auto: bool = False) -> Callable[[click.Context, click.
         if kind is not Length:
             return click.types.convert_type(kind).convert(text, parameter, ctx)
         try:
-            return Length.parse(text)
+            return Length.parse(text, bare)
         except ConfigError as error:
             raise click.BadParameter(str(error), ctx, parameter) from error
 

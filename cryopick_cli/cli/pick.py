@@ -16,7 +16,8 @@ from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
 from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.config import WITHOUT_OPTION, PickConfig
-from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
+from cryopick_cli.picking.outputs import OutputConfig
+from cryopick_cli.picking.run_folder import RunFolder
 
 _WITHOUT_OPTION = (*WITHOUT_OPTION, "seed")  # the command has one seed for everything
 
@@ -64,7 +65,7 @@ def pick(
     """
     record = RunRecord.start()
     sources = find_micrographs(inputs)
-    config = replace(config, seed=seed)
+    config = replace(config, seed=seed, box_size_px=files.box_size)
     chosen = choose_device(device)
     console.say(f"Device: {chosen.device} ({chosen.reason})")
     with record.timed("load weights"):

@@ -23,8 +23,9 @@ from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
 from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.config import WITHOUT_OPTION, PickConfig
-from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
-from cryopick_cli.report.logfile import write_logfile
+from cryopick_cli.picking.outputs import OutputConfig
+from cryopick_cli.picking.run_folder import RunFolder
+from cryopick_cli.report.logfile import LOGFILE, write_logfile
 
 
 @click.command(cls=ExternalJob)
@@ -90,7 +91,7 @@ def relion(
     console.say(f"Device: {chosen.device} ({chosen.reason})")
     with record.timed("load weights"):
         model = load_model(weights or DEFAULT_WEIGHTS, chosen)
-    batch = Batch(model, config, pixel_size)
+    batch = Batch(model, replace(config, box_size_px=files.box_size), pixel_size)
     run = PickingRun(
         console, record, folder, batch, sources, not overwrite, pictures, lambda: job.abort_requested
     )
@@ -111,6 +112,6 @@ def _pick(job: RelionJob, run: PickingRun, micrographs: str) -> None:
     if not any(row.done for row in rows):
         click.get_current_context().exit(1)
     write_coords_suffix(job.folder / "coords_suffix_autopick.star", micrographs, overwrite=True)
-    write_logfile(job.folder / "logfile.pdf", f"cryopick: {job.folder.as_posix()}", rows, candidates)
+    write_logfile(job.folder / LOGFILE, f"cryopick: {job.folder.as_posix()}", rows, candidates)
     job.write_nodes(PICKING_NODES)
     job.outcome = Outcome.SUCCESS

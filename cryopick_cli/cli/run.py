@@ -20,6 +20,8 @@ from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import read_micrograph
 from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.calibrate import Calibration
+from cryopick_cli.picking.config import PickConfig
+from cryopick_cli.picking.curve_table import write_curve_table
 from cryopick_cli.picking.result import Result
 from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder, picture_of
 from cryopick_cli.report.overlay import draw_picks
@@ -78,6 +80,12 @@ class PickingRun:
             }
 
     def _refuse_other_settings(self, earlier: dict[str, Any], path: Path) -> None:
+        if "filter" in earlier.get("config", {}):
+            raise OutputError(
+                f"{path}: cryopick filter has cut this run anew, and what is picked now would not be cut "
+                "alike (found its record, expected that of a run as it was picked); pick what is new into "
+                "another folder and filter that too, or pick everything again with --overwrite"
+            )
         now = json.loads(json.dumps(self.record.config))
         changed = [key for key in now if earlier.get("config", {}).get(key) != now[key]]
         if (earlier.get("weights") or {}).get("sha256") != self.batch.model.card.sha256:
@@ -94,7 +102,13 @@ class PickingRun:
             self.console.say(f"Calibrating on up to {self.batch.config.calibration_micrographs} micrographs")
             self.batch.calibrate(self.sources)
         for calibration in self.batch.calibrations.values():
-            self.console.say(_describe_calibration(calibration))
+            self.console.say(_describe_calibration(calibration, self.batch.config))
+        self._write_record()
+        self.batch.report = self._record_late
+
+    def _record_late(self, kind: str) -> None:
+        """Record what was learnt of a kind met only while picking, so that a resumed run uses it again."""
+        self.console.say(_describe_calibration(self.batch.calibrations[kind], self.batch.config))
         self._write_record()
 
     def pick(self) -> list[Row]:
@@ -127,20 +141,27 @@ class PickingRun:
     def conclude(self, rows: list[Row]) -> pd.DataFrame:
         """Write the tables and the record, tell what came out, and give every candidate."""
         candidates = self.folder.finish(rows)
-        self._write_record()
+        write_curve_table(self.folder.folder, self.batch.calibrations)
+        doubted = [row.name for row in rows if row.mask_doubted]
+        self._write_record(masks_not_used=doubted)
         self.console.print_facts(_summary(rows, candidates, self.batch, self.folder))
         failed = sum(not row.done for row in rows)
         if failed:
             self.console.warn(f"{failed} of {len(rows)} micrographs failed; see summary.csv for the reasons")
+        if doubted:
+            self.console.warn(
+                f"{len(doubted)} of {len(rows)} masks of junk hold most of what looks like particles and are "
+                "not used; run.json names the micrographs under masks_not_used"
+            )
         return candidates
 
-    def _write_record(self) -> None:
+    def _write_record(self, **results: Any) -> None:
         calibrations = {kind: to_mapping(value) for kind, value in self.batch.calibrations.items()}
-        self.record.results = {"calibrations": calibrations}
+        self.record.results = {"calibrations": calibrations, **results}
         self.record.write(self.folder.folder / RECORD_FILE)
 
 
-def _describe_calibration(calibration: Calibration) -> str:
+def _describe_calibration(calibration: Calibration, config: PickConfig) -> str:
     if calibration.prior is None:
         return "Too few candidates to tell a particle diameter; sizes are not compared"
     prior, unit = calibration.prior, calibration.unit
@@ -151,6 +172,8 @@ def _describe_calibration(calibration: Calibration) -> str:
     words += f"; threshold {calibration.threshold:.2f}"
     if calibration.seems_empty:
         words += "; scores are low throughout: no particle, or none clearly seen"
+        if config.threshold is None and config.target != "f1":
+            words += f", where --target {config.target} moves nothing; --threshold 0.3 picks more"
     elif calibration.false_discovery_rate is not None:
         words += f"; false picks by decoys {calibration.false_discovery_rate:.0%}"
     return words

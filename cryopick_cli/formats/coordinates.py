@@ -23,8 +23,8 @@ FLOAT_COLUMNS = ("x", "y", "diameter_px", "diameter_A", "score", "figure_of_meri
 COLUMNS = (*FLOAT_COLUMNS, "accepted")
 # Of references: how much of the particle shows (0 to 1), and whether a pick there counts neither way.
 # Of files made of boxes: the edge of the box, which is no diameter. Of picks: how much of the particle lies
-# on junk (0 to 1).
-OPTIONAL_COLUMNS = ("visible", "ignore", "box_size_px", "junk")
+# on junk (0 to 1), the score where junk does not count, and the score from which candidates were accepted.
+OPTIONAL_COLUMNS = ("visible", "ignore", "box_size_px", "junk", "score_without_junk", "threshold")
 _DTYPES: dict[str, str] = {
     **dict.fromkeys(FLOAT_COLUMNS, "float64"),
     "accepted": "bool",
@@ -32,6 +32,8 @@ _DTYPES: dict[str, str] = {
     "ignore": "bool",
     "box_size_px": "float64",
     "junk": "float64",
+    "score_without_junk": "float64",
+    "threshold": "float64",
 }
 # Keeps log-odds within about +-16, which prints in RELION's columns.
 _SMALLEST_ODDS = 1e-7
@@ -177,9 +179,14 @@ def merit_or_log_odds(table: pd.DataFrame) -> NDArray[np.float64]:
 
     Log-odds suit RELION's slider for the minimum figure of merit, which runs from -5 to 10.
     """
-    score = np.clip(table["score"].to_numpy(dtype=np.float64), _SMALLEST_ODDS, 1.0 - _SMALLEST_ODDS)
     merit = table["figure_of_merit"].to_numpy(dtype=np.float64)
-    return np.where(np.isnan(merit), np.log(score / (1.0 - score)), merit)
+    return np.where(np.isnan(merit), log_odds(table["score"].to_numpy(dtype=np.float64)), merit)
+
+
+def log_odds(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the log-odds of scores, finite for 0 and 1 too: the figure of merit of cryopick's picks."""
+    bounded = np.clip(score, _SMALLEST_ODDS, 1.0 - _SMALLEST_ODDS)
+    return np.asarray(np.log(bounded / (1.0 - bounded)), dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)

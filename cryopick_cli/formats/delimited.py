@@ -58,7 +58,9 @@ _ROUNDING = {
     "score": 6,
     "figure_of_merit": 6,
     "visible": 4,
-    "junk": 3,
+    "junk": 6,
+    "score_without_junk": 6,
+    "threshold": 6,
 }
 # The order in which tables are written: what a reader wants first, then the rest.
 _WRITTEN = (

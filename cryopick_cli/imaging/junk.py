@@ -6,7 +6,7 @@ particle, or is a dark blob larger and darker than particles are. Nothing is lea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -92,6 +92,12 @@ class JunkMask:
     array: Mask
     shape: tuple[int, int]
     """(h, w) of the micrograph."""
+    doubted: bool = False
+    """Whether what was found here is not believed, so that nothing is marked."""
+
+    def cleared(self) -> JunkMask:
+        """Give a mask of the same micrograph that marks nothing, because this one is not believed."""
+        return replace(self, array=np.zeros_like(self.array), doubted=True)
 
     @property
     def area(self) -> float:

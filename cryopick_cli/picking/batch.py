@@ -19,9 +19,10 @@ from cryopick_cli.errors import CryopickError
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import Micrograph, read_micrograph, read_micrograph_header
 from cryopick_cli.model.weights import Model
-from cryopick_cli.picking.calibrate import Calibration, calibrate, choose_sample
+from cryopick_cli.picking.calibrate import Calibration, calibrate
+from cryopick_cli.picking.choice import ranked
 from cryopick_cli.picking.config import PickConfig
-from cryopick_cli.picking.pick import find_mask, pick_micrograph
+from cryopick_cli.picking.pick import examine, pick_micrograph
 from cryopick_cli.picking.result import Result
 
 log = logging.getLogger(__name__)
@@ -44,30 +45,36 @@ class Batch:
         Å per pixel in place of what STAR file or header say.
     calibrations : dict
         By kind of micrograph (see :func:`kind_of`); filled by :meth:`calibrate`, or from an earlier run.
+    report : callable
+        Told the name of each kind as soon as its calibration is there.
     """
 
     model: Model
     config: PickConfig
     pixel_size: float | None = None
     calibrations: dict[str, Calibration] = field(default_factory=dict)
+    report: Callable[[str], None] = lambda kind: None
+    _sources: Sequence[MicrographSource] = field(default=(), init=False)
 
-    def calibrate(
-        self, sources: Sequence[MicrographSource], report: Callable[[str], None] = lambda kind: None
-    ) -> dict[str, Calibration]:
+    def calibrate(self, sources: Sequence[MicrographSource]) -> dict[str, Calibration]:
         """Learn diameter and threshold of every kind of micrograph that has no calibration yet."""
+        self._sources = sources
         for kind, members in group_by_kind(sources, self.pixel_size, self.config).items():
-            if kind in self.calibrations:
-                continue
-            sample = self._read_sample(members)
-            if sample and self._can_be_measured(sample[0][1]):
-                names = [name for name, _ in sample]
-                micrographs = [micrograph for _, micrograph in sample]
-                self.calibrations[kind] = calibrate(self.model, micrographs, names, self.config)
-            report(kind)
+            if kind not in self.calibrations:
+                sample = self._read_sample(members)
+                if sample and self._can_be_measured(sample[0][1]):
+                    self._learn(kind, sample)
         return self.calibrations
+
+    def _learn(self, kind: str, sample: Sequence[tuple[str, Micrograph]]) -> None:
+        names = [name for name, _ in sample]
+        micrographs = [micrograph for _, micrograph in sample]
+        self.calibrations[kind] = calibrate(self.model, micrographs, names, self.config)
+        self.report(kind)
 
     def pick(self, sources: Sequence[MicrographSource]) -> Iterator[Result]:
         """Pick each micrograph; a micrograph that fails gives a result with the reason."""
+        self._sources = self._sources or sources
         for source, reading in _read_ahead(sources, self.pixel_size):
             started = time.perf_counter()
             try:
@@ -85,11 +92,9 @@ class Batch:
     def _pick_one(self, source: MicrographSource, micrograph: Micrograph) -> Result:
         self.config.check_unit(micrograph.pixel_size)
         kind = kind_of(micrograph.array.shape, micrograph.pixel_size, self.config)
-        if kind not in self.calibrations:  # its header could not be read when the sample was drawn
-            self.calibrations[kind] = calibrate(self.model, [micrograph], [source.relative], self.config)
-        calibration = self.calibrations[kind]
-        mask = find_mask(micrograph, calibration, self.config)
-        picks = pick_micrograph(self.model, micrograph, calibration, self.config, None, mask)
+        calibration = self._calibration_of(kind, source, micrograph)
+        sight = examine(self.model, micrograph, calibration, self.config)
+        picks = pick_micrograph(self.model, micrograph, calibration, self.config, sight)
         return Result(
             source,
             0.0,
@@ -97,8 +102,16 @@ class Batch:
             shape=(micrograph.array.shape[0], micrograph.array.shape[1]),
             pixel_size=micrograph.pixel_size,
             box_size_px=calibration.box_size_px(micrograph.pixel_size),
-            junk=mask,
+            junk=sight.mask,
         )
+
+    def _calibration_of(self, kind: str, source: MicrographSource, micrograph: Micrograph) -> Calibration:
+        """Give the calibration of a kind, also of one that could not be read when the samples were drawn."""
+        if kind not in self.calibrations:
+            self.calibrate(self._sources)
+        if kind not in self.calibrations:  # its file tells another kind now than a moment ago
+            self._learn(kind, [(source.relative, micrograph)])
+        return self.calibrations[kind]
 
     def _can_be_measured(self, micrograph: Micrograph) -> bool:
         """Tell whether lengths given in Å mean anything here; where not, `pick` reports each micrograph."""
@@ -109,14 +122,19 @@ class Batch:
         return True
 
     def _read_sample(self, members: Mapping[str, MicrographSource]) -> list[tuple[str, Micrograph]]:
-        """Read the micrographs to calibrate on; one that cannot be read is left to `pick` to report."""
-        sample = []
-        for name in choose_sample(members, self.config):
+        """Read the micrographs to calibrate on, chosen by a hash of name and seed; give them by name.
+
+        In place of one that cannot be read, which is left to `pick` to report, the next by hash is taken.
+        """
+        sample: dict[str, Micrograph] = {}
+        for name in ranked(members, self.config.seed):
+            if len(sample) == self.config.calibration_micrographs:
+                break
             try:
-                sample.append((name, read_source(members[name], self.pixel_size)))
+                sample[name] = read_source(members[name], self.pixel_size)
             except (CryopickError, OSError, ValueError, MemoryError) as error:
                 log.debug("%s: %s", name, error)
-        return sample
+        return sorted(sample.items())
 
 
 def kind_of(shape: tuple[int, ...], pixel_size: float | None, config: PickConfig) -> str:

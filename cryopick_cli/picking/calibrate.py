@@ -6,8 +6,7 @@ not depend on the order of the files, on the number of workers, or on the rest o
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,14 +14,15 @@ from scipy.special import expit
 
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.weights import Model, OperatingPoint
-from cryopick_cli.picking.candidates import Floats, calibrated_score, find_candidates, unit_length, weigh
+from cryopick_cli.picking.candidates import Floats, calibrated_score, find_candidates, unit_length
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import ANY_SIZE, SizePrior, estimate_prior, find_second_mode
-from cryopick_cli.picking.decoys import Genuine, score_decoys
+from cryopick_cli.picking.decoys import Genuine, choose_copied, score_decoys
 from cryopick_cli.picking.duplicates import suppress_duplicates
+from cryopick_cli.picking.junk import KEEP
 from cryopick_cli.picking.scale import ScaleEstimate, search_views, vote
 from cryopick_cli.picking.threshold import CurvePoint, choose_threshold, seems_empty, threshold_curve
-from cryopick_cli.units import suggest_box_size
+from cryopick_cli.picking.weighing import diameter_px, find_mask, suggested_box_px, weigh
 
 # Evidence for light particles over that for dark ones from which they are taken to be light.
 _LIGHT_IS_SURE = 3.0
@@ -47,26 +47,16 @@ class Calibration:
     """Estimated share of false picks at the threshold, from decoys; None where nothing is picked."""
     curve: tuple[CurvePoint, ...] = ()
     """Picks and their estimated share of false ones over the threshold, in the micrographs with decoys."""
+    decoys: tuple[str, ...] = ()
+    """The micrographs with decoys."""
 
     def diameter_px(self, pixel_size: float | None) -> float | None:
         """Give the particle's diameter in pixels of a micrograph, None where it is unknown."""
-        if self.prior is None:
-            return None
-        return self.prior.diameter / unit_length(pixel_size)
+        return diameter_px(self.prior, pixel_size)
 
     def box_size_px(self, pixel_size: float | None) -> int | None:
         """Suggest the edge of the box to extract, px; None where the diameter is unknown."""
-        diameter = self.diameter_px(pixel_size)
-        return None if diameter is None else suggest_box_size(diameter)
-
-
-def choose_sample(names: Iterable[str], config: PickConfig) -> list[str]:
-    """Choose the micrographs to calibrate on by a hash of name and seed, so that order does not matter."""
-
-    def rank(name: str) -> bytes:
-        return hashlib.sha256(f"{config.seed}:{name}".encode()).digest()
-
-    return sorted(sorted(set(names), key=rank)[: config.calibration_micrographs])
+        return suggested_box_px(self.prior, pixel_size)
 
 
 def calibrate(
@@ -85,25 +75,18 @@ def calibrate(
     """
     light = is_light(model, sample, config)
     estimate = None if config.diameter else _search_diameter(model, sample, config, light=light)
-    genuine = []
-    for name, micrograph in zip(names, sample, strict=True):
-        diameter = _expected_diameter(micrograph, estimate, config)
-        found = find_candidates(model, micrograph.array, diameter, config, light=light)
-        genuine.append(Genuine(name, micrograph, diameter, found))
+    genuine = [
+        _look(model, name, micrograph, estimate, config, light=light)
+        for name, micrograph in zip(names, sample, strict=True)
+    ]
     point = model.card.operating_point
     prior = _learn_prior(genuine, point, config)
-    weighed = [weigh(one.found, one.micrograph.pixel_size, prior, point, config) for one in genuine]
-    score = np.concatenate([scores for _, scores in weighed])
+    genuine = [_with_mask(one, prior, point, config, light=light) for one in genuine]
+    score, size = _weigh_all(genuine, prior, point, config)
     decoys = score_decoys(model, genuine, prior, config, light=light)
     threshold = config.threshold
     if threshold is None:
         threshold = choose_threshold(score, point, config.thresholding, config.target, len(sample))
-    size = np.concatenate(
-        [
-            found.diameter * unit_length(one.micrograph.pixel_size)
-            for one, (found, _) in zip(genuine, weighed, strict=True)
-        ]
-    )
     return Calibration(
         unit="px" if sample[0].pixel_size is None else "Å",
         prior=prior,
@@ -115,7 +98,44 @@ def calibrate(
         counts=_count_by_size(size[score >= threshold], prior),
         false_discovery_rate=decoys.false_discovery_rate(threshold) if (score >= threshold).any() else None,
         curve=threshold_curve(decoys),
+        decoys=tuple(choose_copied(names, config)),
     )
+
+
+def _look(
+    model: Model,
+    name: str,
+    micrograph: Micrograph,
+    estimate: ScaleEstimate | None,
+    config: PickConfig,
+    *,
+    light: bool,
+) -> Genuine:
+    """Find the candidates of a micrograph of the sample, at the scale that suits the expected diameter."""
+    diameter = _expected_diameter(micrograph, estimate, config)
+    found = find_candidates(model, micrograph.array, diameter, config, light=light)
+    return Genuine(name, micrograph, diameter, found)
+
+
+def _with_mask(
+    one: Genuine, prior: SizePrior | None, point: OperatingPoint, config: PickConfig, *, light: bool
+) -> Genuine:
+    """Find where a micrograph of the sample shows no ice, where that changes scores."""
+    if config.junk == KEEP:
+        return one
+    return replace(one, mask=find_mask(one.micrograph, one.found, prior, point, config, light=light))
+
+
+def _weigh_all(
+    genuine: Sequence[Genuine], prior: SizePrior | None, point: OperatingPoint, config: PickConfig
+) -> tuple[Floats, Floats]:
+    """Give score and diameter of every candidate that could become a pick, weighed as in picking."""
+    scores, sizes = [], []
+    for one in genuine:
+        weighed = weigh(one.found, one.micrograph, prior, point, config, one.mask)
+        scores.append(weighed.score[weighed.eligible])
+        sizes.append(weighed.found.diameter[weighed.eligible] * unit_length(one.micrograph.pixel_size))
+    return np.concatenate(scores), np.concatenate(sizes)
 
 
 def is_light(model: Model, sample: Sequence[Micrograph], config: PickConfig) -> bool:

@@ -13,7 +13,6 @@ from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates, detect
 from cryopick_cli.picking.duplicates import suppress_duplicates
 from cryopick_cli.picking.view import prepare_view
-from cryopick_cli.units import Length
 
 Floats = NDArray[np.float64]
 
@@ -81,18 +80,6 @@ def working_factor(
     return max(min(factor, enough), 1 / config.scale.largest_enlargement)
 
 
-def weigh(
-    found: Candidates,
-    pixel_size: float | None,
-    prior: SizePrior | None,
-    point: OperatingPoint,
-    config: PickConfig,
-) -> tuple[Candidates, Floats]:
-    """Score candidates by network and size, and leave one a particle; see :func:`rank`."""
-    kept, score = rank(found, pixel_size, prior, point, config)
-    return found.select(kept), score
-
-
 def rank(
     found: Candidates,
     pixel_size: float | None,
@@ -101,20 +88,20 @@ def rank(
     config: PickConfig,
     fade: Floats | None = None,
 ) -> tuple[NDArray[np.int64], Floats]:
-    """Tell which candidates stay, one a particle, and how they score.
+    """Tell which candidates stay, one a particle, and how they score by network and size.
 
     Parameters
     ----------
     fade : (n,) float64, optional
-        A further factor on the score of each candidate. It counts before duplicates go, so that what
-        fades does not take a better neighbour with it.
+        A further factor on the score of each candidate. It decides which of several candidates for a
+        particle stays, so that what fades does not take a better neighbour with it, and the order.
 
     Returns
     -------
     kept : (k,) int64
-        Rows of those above the floor, without duplicates, by falling score.
+        Rows of those above the floor before they fade, without duplicates, by falling faded score.
     score : (k,) float64
-        Probability times the size prior's factor and ``fade``.
+        Probability times the size prior's factor, without ``fade``.
     """
     score = calibrated_score(found.logit, point)
     distance = np.full(len(found.x), 0.5 * float(np.median(found.diameter)) if len(found.x) else 0.0)
@@ -123,11 +110,10 @@ def rank(
         score = score * prior.factor(found.diameter * unit)
         distance = 0.5 * prior.nearest(found.diameter * unit) / unit
     if config.min_distance is not None:
-        distance[:] = Length(config.min_distance, "A").in_px(pixel_size)
-    if fade is not None:
-        score = score * fade
+        distance[:] = config.min_distance.in_px(pixel_size)
+    faded = score if fade is None else score * fade
     above = np.flatnonzero(score >= config.detection.floor)
-    kept = above[suppress_duplicates(found.x[above], found.y[above], score[above], distance[above])]
+    kept = above[suppress_duplicates(found.x[above], found.y[above], faded[above], distance[above])]
     return kept, score[kept]
 
 

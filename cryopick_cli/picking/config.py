@@ -16,6 +16,7 @@ from cryopick_cli.units import Length
 
 QUALITIES = ("fast", "normal", "best")
 WITHOUT_OPTION = (
+    "box_size_px",
     "fast_factor",
     "averaged_scales",
     "scale",
@@ -24,7 +25,7 @@ WITHOUT_OPTION = (
     "thresholding",
     "masking",
 )
-"""Fields that the command line does not offer: they are for experiments."""
+"""Fields that the command line does not offer: for experiments, or, the box size, told with the files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +49,13 @@ class PickConfig:
             "auto": True,
         },
     )
-    min_distance: float | None = field(
+    min_distance: Length | None = field(
         default=None,
         metadata={
-            "help": "Smallest distance between picks in Å. Default: half the diameter.",
-            "metavar": "Å",
+            "help": "Smallest distance between picks; a number without a unit is in Å. Default: half the "
+            "diameter.",
+            "metavar": "120A|90px",
+            "bare": "A",
         },
     )
     contrast: str = field(
@@ -74,7 +77,7 @@ class PickConfig:
         default="f1",
         metadata={
             "help": "What the automatic threshold aims at: the balance of both, few false picks, or few "
-            "missed particles.",
+            "missed particles. Where nothing scores like a particle, it is the same for all.",
             "choices": TARGETS,
         },
     )
@@ -113,12 +116,14 @@ class PickConfig:
         },
     )
     edge: str = field(default=ALL, metadata={"help": HELP, "metavar": METAVAR})
+    box_size_px: int | None = field(
+        default=None,
+        metadata={"help": "Edge of the box to extract, where it is not the suggested one."},
+    )
     masking: JunkConfig = field(default_factory=JunkConfig)
 
     def __post_init__(self) -> None:
         """Refuse settings without meaning."""
-        if self.min_distance is not None and not self.min_distance >= 0:
-            raise ConfigError(f"--min-distance: found {self.min_distance}, expected 0 or more Å")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ConfigError(f"--threshold: found {self.threshold}, expected auto or a number from 0 to 1")
         if self.contrast not in ("auto", "dark", "light"):
@@ -149,11 +154,8 @@ class PickConfig:
         ConfigError
             If the diameter, the smallest distance or the edge is in Å and the pixel size is unknown.
         """
-        edge = parse_edge(self.edge)
-        in_angstrom = self.min_distance is not None or any(
-            length is not None and length.unit == "A" for length in (self.diameter, edge)
-        )
-        if pixel_size is None and in_angstrom:
+        lengths = (self.diameter, self.min_distance, parse_edge(self.edge))
+        if pixel_size is None and any(length is not None and length.unit == "A" for length in lengths):
             raise ConfigError(
                 "unknown pixel size, expected one, as --diameter, --min-distance or --edge is in Å; give "
                 "--pixel-size"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,10 +9,9 @@ from cryopick_cli.errors import ConfigError
 from cryopick_cli.units import Length
 
 AUTO, ALL = "auto", "0"
-_NUMBER = re.compile(r"^\s*[0-9]*\.?[0-9]+\s*$")
 HELP = (
-    "How far from the edge accepted picks stay. auto keeps the suggested box inside the micrograph, 0 keeps "
-    "all; a number without a unit is in px."
+    "How far from the edge accepted picks stay. auto keeps the box, that of --box-size or else the suggested "
+    "one, inside the micrograph, 0 keeps all; a number without a unit is in px."
 )
 METAVAR = "auto|0|N|120A|90px"
 
@@ -29,10 +26,8 @@ def parse_edge(text: str) -> Length | None:
     """
     if text == AUTO:
         return None
-    if _NUMBER.match(text):
-        return Length(float(text), "px")
     try:
-        return Length.parse(text)
+        return Length.parse(text, bare="px")
     except ConfigError as error:
         raise ConfigError(
             f"--edge: found {text!r}, expected auto, 0, a number of pixels, or a length like 120A or 90px"

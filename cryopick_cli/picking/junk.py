@@ -5,14 +5,10 @@ Knows no network and no files.
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 from numpy.typing import NDArray
 
 from cryopick_cli.imaging.junk import JunkMask
-
-log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
@@ -25,23 +21,22 @@ MOST = 0.5
 _DOUBTFUL_AREA = 0.25
 
 
-def junk_of(mask: JunkMask | None, x: Floats, y: Floats, diameter: Floats, score: Floats) -> Floats:
-    """Give the share of each candidate's disc that lies on junk, 0 to 1; zeros without a mask.
+def judged(mask: JunkMask, x: Floats, y: Floats, diameter: Floats, score: Floats) -> JunkMask:
+    """Give the mask, or an all-clear one where the candidates of the micrograph speak against it.
 
     A large mask that holds most of the evidence for particles is not believed: there carbon or gold fills
     most of the view, and what differs from the dominant level is the ice.
     """
-    if mask is None or len(x) == 0:
-        return np.zeros(len(x))
-    share = mask.share(x, y, diameter)
+    if mask.area < _DOUBTFUL_AREA or len(x) == 0:
+        return mask
     evidence = score**2
-    if mask.area >= _DOUBTFUL_AREA and evidence[share > MOST].sum() > 0.5 * evidence.sum():
-        log.info(
-            "the mask of junk covers %.0f %% of a micrograph and most of its particles; it is not used",
-            100 * mask.area,
-        )
-        return np.zeros(len(x))
-    return share
+    on_junk = evidence[mask.share(x, y, diameter) > MOST].sum()
+    return mask.cleared() if on_junk > 0.5 * evidence.sum() else mask
+
+
+def junk_of(mask: JunkMask | None, x: Floats, y: Floats, diameter: Floats) -> Floats:
+    """Give the share of each candidate's disc that lies on junk, 0 to 1; zeros without a mask."""
+    return np.zeros(len(x)) if mask is None or len(x) == 0 else mask.share(x, y, diameter)
 
 
 def fade_of(junk: Floats, mode: str) -> Floats:

@@ -13,10 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cryopick_cli.errors import ConfigError, InputError
-from cryopick_cli.formats.coordinates import score_or_merit
+from cryopick_cli.formats.coordinates import log_odds, score_or_merit
 from cryopick_cli.picking.duplicates import suppress_duplicates
 from cryopick_cli.picking.edges import METAVAR, edge_px, is_inside, parse_edge
-from cryopick_cli.picking.junk import DROP, KEEP, allowed
+from cryopick_cli.picking.junk import DROP, MODES, allowed, fade_of
 from cryopick_cli.picking.run_folder import Row
 from cryopick_cli.units import Length
 
@@ -26,13 +26,17 @@ _LENGTH = "120A|90px"
 
 @dataclass(frozen=True, kw_only=True)
 class FilterConfig:
-    """What an accepted pick must be. What is not given stays as the run decided it."""
+    """What an accepted pick must be. What is not given stays as the run decided it.
+
+    Where threshold, junk or edge is given, acceptance is decided anew from the scores, so that a wider limit
+    brings candidates back; else what was accepted is cut further.
+    """
 
     threshold: float | None = field(
         default=None,
         metadata={
             "option": ("-t", "--threshold"),
-            "help": "Accept anew every candidate from this score on. Default: cut what was accepted further.",
+            "help": "Accept every candidate from this score on. Default: as in the run.",
             "metavar": "0..1",
         },
     )
@@ -48,17 +52,21 @@ class FilterConfig:
     junk: str | None = field(
         default=None,
         metadata={
-            "help": "Whether picks with half of their disc or more on junk go. Default: as in the run.",
-            "choices": (DROP, KEEP),
+            "help": "What becomes of candidates on junk: drop accepts none, flag lowers their scores, keep "
+            "changes nothing. Default: as in the run.",
+            "choices": MODES,
         },
     )
     edge: str | None = field(
         default=None,
         metadata={
-            "help": "How far from the edge picks stay. auto keeps the suggested box inside, 0 keeps all. "
-            "Default: as in the run.",
+            "help": "How far from the edge picks stay. auto keeps the box, that of --box-size or else the "
+            "suggested one, inside, 0 keeps all. Default: as in the run.",
             "metavar": METAVAR,
         },
+    )
+    box_size_px: int | None = field(
+        default=None, metadata={"help": "Edge of the box to extract, where it is not the suggested one."}
     )
     most_picks: int | None = field(
         default=None, metadata={"help": "Picks a micrograph at most, the best ones.", "metavar": "N"}
@@ -68,8 +76,8 @@ class FilterConfig:
         """Refuse settings without meaning."""
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ConfigError(f"--threshold: found {self.threshold}, expected a number from 0 to 1")
-        if self.junk not in (None, DROP, KEEP):
-            raise ConfigError(f"--junk: found {self.junk!r}, expected {DROP} or {KEEP}")
+        if self.junk not in (None, *MODES):
+            raise ConfigError(f"--junk: found {self.junk!r}, expected one of {MODES}")
         if self.edge is not None:
             parse_edge(self.edge)
         low, high = self.min_diameter, self.max_diameter
@@ -82,7 +90,7 @@ class FilterConfig:
 
 
 def recut(picks: pd.DataFrame, row: Row, config: FilterConfig) -> pd.DataFrame:
-    """Decide anew which candidates of a micrograph are accepted; none is removed from the table.
+    """Decide which candidates of a micrograph are accepted; none is removed from the table.
 
     Parameters
     ----------
@@ -95,25 +103,48 @@ def recut(picks: pd.DataFrame, row: Row, config: FilterConfig) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The same rows with another ``accepted``.
+        The same rows with another ``accepted``, and with the scores that they have with junk as given.
 
     Raises
     ------
     InputError
         If the cut needs scores, diameters, junk or the micrograph's size, and they are unknown.
     """
-    score = score_or_merit(picks)
-    chosen = picks["accepted"].to_numpy(dtype=np.bool_)
+    picks = _rescored(picks, config)
     if config.threshold is not None:
         _need(picks["score"], "score", "--threshold", row)
-        chosen = picks["score"].to_numpy() >= config.threshold
-    chosen = chosen & _has_size(picks, row, config) & _is_clean(picks, row, config)
+        picks = picks.assign(threshold=config.threshold)
+    score = score_or_merit(picks)
+    chosen = _scores_enough(picks, config) & _has_size(picks, row, config) & _is_clean(picks, row, config)
     chosen = chosen & _is_far_from_edge(picks, row, config)
     if config.min_distance is not None:
         chosen = _apart(picks, chosen, score, config.min_distance.in_px(row.pixel_size))
     if config.most_picks is not None:
         chosen = _best(chosen, score, config.most_picks)
     return picks.assign(accepted=chosen)
+
+
+def knows_threshold(picks: pd.DataFrame) -> bool:
+    """Tell whether a table says from which score its candidates were accepted, as those of a run do."""
+    told = "threshold" in picks and picks[["threshold", "score"]].notna().to_numpy().all()
+    return picks.empty or bool(told)
+
+
+def _rescored(picks: pd.DataFrame, config: FilterConfig) -> pd.DataFrame:
+    """Give the scores that candidates have with junk as asked for, where the table tells them without."""
+    told = "junk" in picks and "score_without_junk" in picks
+    if config.junk is None or not told or picks["score_without_junk"].isna().any():
+        return picks
+    fade = fade_of(picks["junk"].fillna(0.0).to_numpy(), config.junk)
+    score = picks["score_without_junk"].to_numpy() * fade
+    return picks.assign(score=score, figure_of_merit=log_odds(score))
+
+
+def _scores_enough(picks: pd.DataFrame, config: FilterConfig) -> Chosen:
+    given = any(value is not None for value in (config.threshold, config.junk, config.edge))
+    if picks.empty or not (given and knows_threshold(picks)):
+        return picks["accepted"].to_numpy(dtype=np.bool_)
+    return np.asarray(picks["score"] >= picks["threshold"], dtype=np.bool_)
 
 
 def _has_size(picks: pd.DataFrame, row: Row, config: FilterConfig) -> Chosen:
@@ -136,7 +167,7 @@ def _is_clean(picks: pd.DataFrame, row: Row, config: FilterConfig) -> Chosen:
 
 
 def _is_far_from_edge(picks: pd.DataFrame, row: Row, config: FilterConfig) -> Chosen:
-    margin = edge_px(config.edge or "0", row.pixel_size, row.box_size_px)
+    margin = edge_px(config.edge or "0", row.pixel_size, config.box_size_px or row.box_size_px)
     if margin <= 0 or picks.empty:
         return np.ones(len(picks), dtype=np.bool_)
     if row.shape is None:

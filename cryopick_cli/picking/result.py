@@ -22,4 +22,4 @@ class Result:
     box_size_px: int | None = None
     error: str | None = None
     junk: JunkMask | None = None
-    """Where the micrograph shows no ice; None where it was not looked for."""
+    """Where the micrograph shows no ice; None where it was not looked for, all clear where not believed."""

@@ -10,8 +10,9 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,59 +29,27 @@ from cryopick_cli.formats.coordinates import (
 from cryopick_cli.formats.cryosparc_group import SUFFIX as GROUP_SUFFIX
 from cryopick_cli.formats.inputs import MicrographSource, output_tree
 from cryopick_cli.formats.micrograph import MASK_SUFFIX, write_micrograph
-from cryopick_cli.formats.registry import FORMATS, find_format, write_coordinates
+from cryopick_cli.formats.registry import FORMATS, write_coordinates
 from cryopick_cli.formats.star import write_coordinate_list
+from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
 
 PICKS_FILE, SUMMARY_FILE, RECORD_FILE, LIST_FILE = "picks.csv", "summary.csv", "run.json", "autopick.star"
-PICKS_COLUMNS = ("micrograph", "x", "y", "diameter_px", "diameter_A", "score", "accepted", "junk")
+CURVE_FILE = "threshold_curve.csv"
+PICKS_COLUMNS = (
+    *("micrograph", "x", "y", "diameter_px", "diameter_A", "score", "accepted"),
+    *("junk", "score_without_junk", "threshold"),
+)
 SUMMARY_COLUMNS = ("micrograph", "picks", "median_diameter_px", "seconds", "status")
 DONE = "picked"
-_KEPT_COLUMNS = ("x", "y", "diameter_px", "diameter_A", "score", "figure_of_merit", "accepted", "junk")
-_DECIMALS = {"x": 3, "y": 3, "diameter_px": 2, "diameter_A": 2, "score": 5, "junk": 3}
+_KEPT_COLUMNS = (*PICKS_COLUMNS[1:], "figure_of_merit")
+_DECIMALS = {
+    **dict.fromkeys(("x", "y"), 3),
+    **dict.fromkeys(("diameter_px", "diameter_A"), 2),
+    **dict.fromkeys(("score", "junk", "score_without_junk", "threshold"), 5),
+}
 _PARTS = ".cryopick"
 _STAR = "star"
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputConfig:
-    """Which files a run writes beside its tables."""
-
-    format: str = field(
-        default="star,box",
-        metadata={
-            "help": f"Coordinate files to write, parted by commas: {', '.join(FORMATS)}.",
-            "metavar": "NAMES",
-        },
-    )
-    box_size: int | None = field(
-        default=None,
-        metadata={
-            "help": "Edge of the boxes in BOX and CBOX files. Default: the suggested one.",
-            "metavar": "PX",
-        },
-    )
-    write_masks: bool = field(
-        default=False,
-        metadata={
-            "help": f"Write where there is no ice to <stem>{MASK_SUFFIX}: 1 on junk, 0 elsewhere, in the "
-            "micrograph's shape.",
-        },
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse unknown formats and boxes without area."""
-        if not self.formats:
-            raise ConfigError(f"--format: found nothing, expected some of {', '.join(FORMATS)}")
-        for name in self.formats:
-            find_format(name)
-        if self.box_size is not None and (self.box_size < 2 or self.box_size % 2):
-            raise ConfigError(f"--box-size: found {self.box_size}, expected an even number of pixels")
-
-    @property
-    def formats(self) -> tuple[str, ...]:
-        """The formats by name, each once."""
-        return tuple(dict.fromkeys(name.strip() for name in self.format.split(",") if name.strip()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +66,8 @@ class Row:
     shape: tuple[int, int] | None = None
     pixel_size: float | None = None
     box_size_px: int | None = None
+    mask_doubted: bool = False
+    """Whether a mask of junk was found that its candidates speak against, so that it is not used."""
 
     @property
     def done(self) -> bool:
@@ -112,8 +83,17 @@ class RunFolder:
         self.config = config
         self._parts = folder / _PARTS
 
-    def prepare(self, sources: Sequence[MicrographSource] = (), *, overwrite: bool, resume: bool) -> None:
+    def prepare(
+        self,
+        sources: Sequence[MicrographSource] = (),
+        *,
+        overwrite: bool,
+        resume: bool,
+        resumable: bool = True,
+    ) -> None:
         """Make the folder ready for the results of these micrographs.
+
+        ``resumable`` tells whether a run that is there could be gone on with, for the message.
 
         Raises
         ------
@@ -124,9 +104,11 @@ class RunFolder:
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"{self.folder}: found a file, expected a folder; give another --out")
         if self.holds_run and not (overwrite or resume):
+            resumable = resumable and "filter" not in self._earlier_config()
             raise OutputError(
-                f"{self.folder}: holds a run of cryopick already; add --resume to go on with it, --overwrite "
-                "to replace it, or give another --out"
+                f"{self.folder}: holds a run of cryopick already; add "
+                f"{'--resume to go on with it, ' if resumable else ''}--overwrite to replace it, or give "
+                "another --out"
             )
         if not (overwrite or self.holds_run):
             self._refuse_foreign_files(sources)
@@ -175,6 +157,7 @@ class RunFolder:
             shape=result.shape,
             pixel_size=result.pixel_size,
             box_size_px=result.box_size_px,
+            mask_doubted=result.junk is not None and result.junk.doubted,
         )
         if self.config.write_masks:
             self._write_mask(result)
@@ -278,7 +261,7 @@ class RunFolder:
         return [*(self.path_of(relative, name) for name in self._own_files()), *masks]
 
     def _refuse_foreign_files(self, sources: Sequence[MicrographSource]) -> None:
-        tables = [self.folder / name for name in (PICKS_FILE, SUMMARY_FILE, LIST_FILE)]
+        tables = [self.folder / name for name in (PICKS_FILE, SUMMARY_FILE, LIST_FILE, CURVE_FILE)]
         own = [path for source in sources for path in self._files_of(source.relative)]
         there = [path for path in (*tables, *own) if path.exists()]
         if there:
@@ -312,15 +295,23 @@ class RunFolder:
                 self._joint_file(name).with_suffix(GROUP_SUFFIX).unlink(missing_ok=True)
         if _STAR in formats and _STAR not in self.config.formats:
             (self.folder / LIST_FILE).unlink(missing_ok=True)
+        (self.folder / CURVE_FILE).unlink(missing_ok=True)
         shutil.rmtree(self._parts, ignore_errors=True)
 
     def _earlier_formats(self) -> list[str]:
         """Give the formats of the run that the folder holds, by its record; this run's without one."""
         try:
-            record = json.loads((self.folder / RECORD_FILE).read_text(encoding="utf-8"))
-            return list(OutputConfig(format=record["config"]["files"]["format"]).formats)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, ConfigError):
+            return list(OutputConfig(format=self._earlier_config()["files"]["format"]).formats)
+        except (TypeError, KeyError, AttributeError, ConfigError):
             return list(self.config.formats)
+
+    def _earlier_config(self) -> dict[str, Any]:
+        """Give the settings of the run, or of the cut, that the folder holds; none without a record."""
+        try:
+            record = json.loads((self.folder / RECORD_FILE).read_text(encoding="utf-8"))
+            return dict(record["config"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return {}
 
     def _joint_file(self, format_name: str) -> Path:
         return self.folder / f"picks{FORMATS[format_name].suffix}"

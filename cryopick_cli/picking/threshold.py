@@ -35,6 +35,9 @@ class ThresholdConfig:
     decoy_micrographs: int = field(
         default=4, metadata={"help": "Micrographs from which decoys are made, at most."}
     )
+    averaged_decoy_micrographs: int = field(
+        default=1, metadata={"help": "The same where every look is taken many times and averaged."}
+    )
 
     def __post_init__(self) -> None:
         """Refuse settings without meaning."""
@@ -97,7 +100,7 @@ def choose_threshold(
 
     It is ``threshold_share`` of the typical confident score, never below ``least_threshold``. Where both the
     typical and the best scores are low, there seems to be no particle: then only what scores
-    ``empty_threshold`` is picked.
+    ``empty_threshold`` is picked, whatever the target, as what lies below is mostly false there.
 
     Parameters
     ----------

@@ -13,6 +13,8 @@ from cryopick_cli.picking.run_folder import Row
 from cryopick_cli.report.pdf import PdfPage, write_pdf
 from cryopick_cli.report.plot import draw_histogram, draw_series, make_axis
 
+LOGFILE = "logfile.pdf"
+"""The name that RELION looks for in the folder of a job."""
 _LEFT, _RIGHT, _TOP = 60.0, 560.0, 800.0
 
 

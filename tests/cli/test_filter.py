@@ -7,17 +7,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import starfile
 from click.testing import CliRunner, Result
 
 from cryopick_cli.cli.main import cli
-from cryopick_cli.formats.coordinates import WriteOptions, empty_coordinates, make_coordinates
+from cryopick_cli.formats.coordinates import WriteOptions, empty_coordinates, log_odds, make_coordinates
 from cryopick_cli.formats.inputs import MicrographSource
+from cryopick_cli.formats.micrograph import write_micrograph
 from cryopick_cli.formats.registry import read_coordinates, write_coordinates
+from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result as Picked
-from cryopick_cli.picking.run_folder import OutputConfig, RunFolder
+from cryopick_cli.picking.run_folder import RunFolder
 
 PICKS = make_coordinates(
     [20.0, 100.0, 200.0],
@@ -114,6 +117,21 @@ def test_in_place_needs_overwrite_and_can_be_widened_again() -> None:
     assert set(pd.read_csv("run/summary.csv")["micrograph"]) >= {"mics/c.mrc", "mics/d.mrc"}
 
 
+def test_in_place_pictures_of_the_picks_before_are_drawn_anew_or_removed() -> None:
+    """The micrograph of one can be read from here, that of the other cannot."""
+    write_micrograph(Path("mics/b.mrc"), np.zeros((200, 300), np.float32))
+    pictures = [Path("run/b_picks.png"), Path("run/grid/a_picks.png")]
+    for path in (*pictures, Path("run/logfile.pdf")):
+        path.write_bytes(b"before")
+    result = invoke("--threshold", "0.85", "--overwrite")
+    assert result.exit_code == 0, result.output
+    assert pictures[0].read_bytes().startswith(b"\x89PNG")
+    assert not pictures[1].exists()
+    assert Path("run/logfile.pdf").read_bytes().startswith(b"%PDF")
+    assert "Drew 1 of 2 pictures anew" in result.stderr
+    assert "removed 1 pictures of micrographs that cannot be read from here" in result.stderr
+
+
 def test_a_cut_that_does_not_fit_leaves_the_run_as_it_was() -> None:
     Path("loose").mkdir()
     write_coordinates("loose/a.cbox", PICKS, "cbox", WriteOptions(box_size_px=60))
@@ -129,10 +147,62 @@ def test_junk_and_edge_are_those_of_the_run_unless_given() -> None:
     assert read_coordinates("cut/b_autopick.star")["x"].tolist() == [20.0]
     assert invoke("--out", "cut", "--edge", "auto", "--overwrite").exit_code == 0
     assert read_coordinates("cut/b_autopick.star")["x"].tolist() == [100.0]
+    assert invoke("--out", "cut", "--edge", "auto", "--box-size", "40", "--overwrite").exit_code == 0
+    assert read_coordinates("cut/b_autopick.star")["x"].tolist() == [20.0, 100.0]
     path = Path("run/run.json")
     path.write_text(path.read_text().replace('"edge": "0"', '"edge": "auto"'))
     assert invoke("--out", "cut", "--threshold", "0", "--overwrite").exit_code == 0
     assert read_coordinates("cut/b_autopick.star")["x"].tolist() == [100.0, 200.0]
+
+
+def test_a_cut_keeps_the_limits_of_the_run_and_of_the_cut_before_and_widens_what_is_given() -> None:
+    write_recorded_run()
+    invoke("--out", "same")
+    assert Path("same/picks.csv").read_bytes() == Path("run/picks.csv").read_bytes()
+    cuts = [
+        ("run", "junk", ("--junk", "keep"), [100.0]),
+        ("run", "edge", ("--edge", "0"), [20.0]),
+        ("run", "both", ("--junk", "keep", "--edge", "0", "--max-diameter", "50px"), [20.0, 100.0]),
+        ("both", "again", ("--threshold", "0.2"), [20.0, 100.0]),
+        ("again", "wide", ("--max-diameter", "90px"), [20.0, 100.0, 200.0]),
+        ("wide", "flag", ("--junk", "flag"), [20.0, 200.0]),
+    ]
+    for source, out, options, left in cuts:
+        result = CliRunner().invoke(cli, ["filter", "--in", source, "--out", out, *options])
+        assert result.exit_code == 0, result.output
+        assert "Warning" not in result.stderr
+        assert read_coordinates(f"{out}/b_autopick.star")["x"].sort_values().tolist() == left
+    assert set(pd.read_csv("flag/picks.csv")["threshold"]) == {0.2}
+
+
+def test_where_the_threshold_is_unknown_it_is_said_that_nothing_comes_back() -> None:
+    """Such as in runs of earlier versions."""
+    result = invoke("--out", "cut", "--junk", "keep")
+    assert result.exit_code == 0
+    assert "--junk keep: found no threshold for 2 of 4 micrographs" in result.stderr
+    assert "give --threshold" in result.stderr
+
+
+def write_recorded_run() -> None:
+    """Replace the run by one with all that a cut must know: junk flagged, 30 px from the edge, cut at 0.5."""
+    score = np.array([0.9, 0.18, 0.3])
+    picks = make_coordinates(
+        [20.0, 100.0, 200.0],
+        [100.0, 100.0, 100.0],
+        diameter_px=[40.0, 44.0, 80.0],
+        score=score,
+        figure_of_merit=log_odds(score),
+        accepted=[False, False, False],
+        junk=[0.0, 1.0, 0.0],
+        score_without_junk=[0.9, 0.9, 0.3],
+        threshold=0.5,
+    )
+    folder = RunFolder(Path("run"), OutputConfig())
+    folder.prepare(overwrite=True, resume=False)
+    source = MicrographSource(path=Path("mics/b.mrc"), name="mics/b.mrc", relative="b")
+    folder.finish([folder.write(Picked(source, 2.5, picks, (200, 300), 1.5, 60))])
+    settings = {"pick": {"junk": "flag", "edge": "30px"}, "files": {"format": "star,box"}}
+    Path("run/run.json").write_text(json.dumps({"command": "pick", "config": settings}))
 
 
 def test_picks_csv_and_cbox_files_do_without_the_folder_of_the_run() -> None:
@@ -155,7 +225,7 @@ def test_results_that_are_there_are_not_replaced() -> None:
     assert invoke("--out", "cut").exit_code == 0
     again = invoke("--out", "cut")
     assert again.exit_code == 1
-    assert "cut: holds a run of cryopick already" in again.stderr
+    assert "cut: holds a run of cryopick already; add --overwrite to replace it" in again.stderr
 
 
 @pytest.mark.parametrize(

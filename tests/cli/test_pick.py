@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.model.weights import OperatingPoint, save_model
 from cryopick_cli.picking import batch, candidates, scale
 from cryopick_cli.picking.detect import Candidates, DetectConfig, detect
+from cryopick_cli.picking.run_folder import RunFolder
 
 CENTRES = np.array([(50.0, 60.0), (130.0, 80.0), (210.0, 70.0), (90.0, 150.0), (200.0, 150.0)])
 Pick = Callable[..., Result]
@@ -144,6 +146,7 @@ def test_output_follows_the_tree_of_the_input(pick: Pick) -> None:
         "autopick.star",
         "picks.csv",
         "summary.csv",
+        "threshold_curve.csv",
         "run.json",
     }
     listed = starfile.read("out/autopick.star", always_dict=True)["coordinate_files"]
@@ -152,6 +155,16 @@ def test_output_follows_the_tree_of_the_input(pick: Pick) -> None:
         "out/b_autopick.star",
         "out/grid/c_autopick.star",
     ]
+
+
+def test_the_threshold_curve_is_that_of_the_record(pick: Pick) -> None:
+    pick()
+    table = pd.read_csv("out/threshold_curve.csv")
+    learnt = record()["calibrations"]["260x200 px"]
+    assert table["picks"].tolist() == [point["picks"] for point in learnt["curve"]]
+    assert set(table["kind"]) == {"260x200 px"}
+    assert table["picks_per_micrograph"].tolist() == [picks / 3 for picks in table["picks"]]
+    assert learnt["decoys"] == ["a", "b", "grid/c"]
 
 
 def test_table_on_stdout_tells_what_came_out(pick: Pick) -> None:
@@ -251,8 +264,9 @@ def test_threshold_accepts_and_the_table_keeps_all(threshold: str, picks: int, p
     assert len(starfile.read("out/a_autopick.star")) == picks
 
 
-def test_smallest_distance_between_picks(pick: Pick) -> None:
-    pick("--pixel-size", "1", "--min-distance", "100")
+@pytest.mark.parametrize("distance", ["100", "100A", "100px"])
+def test_smallest_distance_between_picks(distance: str, pick: Pick) -> None:
+    pick("--pixel-size", "1", "--min-distance", distance)
     left = accepted().groupby("micrograph")[["x", "y"]].apply(lambda one: one.to_numpy().tolist())
     for centres in left:
         apart = np.hypot(*(np.subtract.outer(c, c) for c in np.array(centres).T))
@@ -366,6 +380,46 @@ def test_resume_with_other_settings_is_refused(option: tuple[str, str], pick: Pi
     assert "--overwrite" in result.stderr
 
 
+def test_a_kind_met_while_picking_is_recorded_at_once(pick: Pick, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as micrographs that arrive while the run begins; the run is interrupted right after."""
+    whole = {path: path.read_bytes() for path in Path("mics").rglob("*.mrc")}
+    learn = batch.Batch.calibrate
+
+    def learn_before_they_arrive(self: Any, sources: Any) -> Any:
+        monkeypatch.setattr(batch.Batch, "calibrate", learn)
+        for path in whole:
+            path.write_bytes(b"")
+        found = learn(self, sources)
+        for path, content in whole.items():
+            path.write_bytes(content)
+        return found
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch.Batch, "calibrate", learn_before_they_arrive)
+    monkeypatch.setattr(RunFolder, "write", interrupt)
+    assert pick().exit_code != 0
+    assert record()["calibrations"]["260x200 px"]["micrographs"] == ["a", "b", "grid/c"]
+
+
+def test_a_run_that_was_filtered_is_not_resumed_and_it_is_said_what_to_do(
+    pick: Pick, picked: list[str]
+) -> None:
+    pick()
+    cut = CliRunner().invoke(cli, ["filter", "--in", "out", "--overwrite", "--threshold", "0.2"])
+    assert cut.exit_code == 0, cut.output
+    picked.clear()
+    resumed, again = pick("--resume"), pick()
+    assert resumed.exit_code == again.exit_code == 1
+    assert "out/run.json: cryopick filter has cut this run anew" in resumed.stderr
+    assert "pick what is new into another folder and filter that too" in resumed.stderr
+    assert "other settings" not in resumed.stderr
+    assert "holds a run of cryopick already; add --overwrite to replace it" in again.stderr
+    assert picked == []
+    assert pick("--overwrite").exit_code == 0
+
+
 def test_resume_with_a_damaged_record_says_so(pick: Pick) -> None:
     pick()
     Path("out/run.json").write_text("{")
@@ -416,7 +470,7 @@ def test_what_cannot_be_done_gives_status_one_and_does_not_block_the_next_run(
         (("--threshold", "high"), "'high' is not a valid float"),
         (("--device", "gpu"), "found 'gpu', expected auto, cpu, cuda, cuda:N or mps"),
         (("--diameter", "120"), "expected a positive number with its unit"),
-        (("--min-distance", "-1"), "--min-distance: found -1.0"),
+        (("--min-distance", "-1"), "found '-1', expected a positive number with its unit"),
         (("--format", "xyz"), "found 'xyz', expected one of star"),
         (("--box-size", "101"), "expected an even number"),
         (("--pixel-size", "0"), "--pixel-size"),
@@ -460,6 +514,8 @@ def test_picks_near_the_edge_stay_in_the_table_and_are_accepted_on_demand(pick: 
     pick("--overwrite", "--edge", "auto")
     assert len(pd.read_csv("out/picks.csv").query("micrograph == 'mics/a.mrc'")) == 6
     assert len(starfile.read("out/a_autopick.star")) == 5
+    pick("--overwrite", "--edge", "auto", "--box-size", "120")
+    assert accepted()["x"].tolist() == pytest.approx([130] * 3, abs=0.5)
     pick("--overwrite", "--edge", "70px")
     assert accepted()["x"].between(69.5, 189.5).all()
 
@@ -500,3 +556,34 @@ def test_masks_are_no_micrographs_for_the_next_run(pick: Pick) -> None:
     pick("--out", "mics", "--write-masks")
     assert Path("mics/a_junk.mrc").is_file()
     assert facts(pick("--out", "again"))["Micrographs"] == "3 of 3"
+
+
+def test_a_mask_that_is_not_believed_is_written_all_clear_and_named(pick: Pick) -> None:
+    """The ice fills less than half of the view: what differs from the carbon is where the particles are."""
+    array = np.random.default_rng(3).normal(size=(400, 620)).astype(np.float32)
+    rows, columns = np.mgrid[:400, :620]
+    array[:, 260:] *= 3
+    for x, y in ((50, 60), (130, 80), (210, 70), (90, 150), (200, 150), (60, 320), (180, 300)):
+        array[(columns - x) ** 2 + (rows - y) ** 2 <= 15**2] -= 30
+    write_micrograph(Path("mics/a.mrc"), array, overwrite=True)
+    result = pick("--write-masks")
+    assert "1 of 3 masks of junk hold most of what looks like particles and are not used" in result.stderr
+    assert record()["masks_not_used"] == ["mics/a.mrc"]
+    assert not read_micrograph(Path("out/a_junk.mrc")).array.any()
+    assert pd.read_csv("out/picks.csv").query("micrograph == 'mics/a.mrc'")["junk"].max() == 0
+    assert "masks of junk" in pick("--write-masks", "--resume").stderr
+    assert record()["masks_not_used"] == ["mics/a.mrc"]
+
+
+def test_that_the_target_moves_nothing_where_there_seems_to_be_no_particle_is_said(
+    pick: Pick, weights: Path
+) -> None:
+    shutil.copytree(weights, "strict")
+    card = Path("strict/model.json")
+    content = json.loads(card.read_text())
+    content["operating_point"] |= {"least_typical": 0.99, "least_best": 0.99}
+    card.write_text(json.dumps(content))
+    result = pick("--target", "recall", "--weights", "strict")
+    assert "none clearly seen, where --target recall moves nothing; --threshold" in result.stderr
+    assert record()["calibrations"]["260x200 px"]["threshold"] == OperatingPoint().empty_threshold
+    assert "--target" not in pick("--overwrite", "--weights", "strict").stderr

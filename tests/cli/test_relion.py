@@ -215,7 +215,7 @@ def test_labels_are_read_as_people_type_them(run: Callable[..., Result]) -> None
     result = run(*typed.split(), "--scale", "-1", "--pipeline_control", f"{JOB}/", "--other", "a", "b")
     assert result.exit_code == 0, result.output
     config = json.loads((JOB / "run.json").read_text())["config"]
-    assert (config["pick"]["min_distance"], config["pixel_size"]) == (60.0, 1.7)
+    assert (config["pick"]["min_distance"], config["pixel_size"]) == ({"value": 60.0, "unit": "A"}, 1.7)
     warned = [line for line in result.stderr.splitlines() if line.startswith("Warning")]
     assert warned == [
         "Warning: --min_dist 60: no option of this command, so it is not used; did you mean --min-distance?",

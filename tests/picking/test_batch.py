@@ -18,6 +18,7 @@ from cryopick_cli.model.weights import Model
 from cryopick_cli.picking import batch as batch_module
 from cryopick_cli.picking.batch import Batch, group_by_kind, kind_of, read_source
 from cryopick_cli.picking.calibrate import Calibration
+from cryopick_cli.picking.choice import ranked
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.units import Length
@@ -224,15 +225,16 @@ def test_micrographs_are_grouped_by_kind_and_unreadable_ones_left_out(
 def test_each_kind_is_calibrated_by_itself_and_once(planted_model: Model, micrographs: Micrographs) -> None:
     micrographs("a", "b", pixel_size=2.0)
     sources = micrographs("c", diameter=40.0)
-    batch = Batch(planted_model, PickConfig())
     told: list[str] = []
-    found = batch.calibrate(sources, told.append)
+    batch = Batch(planted_model, PickConfig(), report=told.append)
+    found = batch.calibrate(sources)
     assert sorted(told) == sorted(found) == ["260x200 px", "Å"]
     assert found["Å"].diameter_px(2.0) == pytest.approx(30, rel=0.06)
     assert found["Å"].micrographs == ("a", "b")
     assert found["260x200 px"].diameter_px(None) == pytest.approx(40, rel=0.06)
     before = dict(found)
     assert all(batch.calibrate(sources)[kind] is before[kind] for kind in before)
+    assert len(told) == 2
 
 
 def test_a_calibration_from_an_earlier_run_is_kept(
@@ -254,6 +256,40 @@ def test_one_of_an_unknown_kind_is_calibrated_when_its_turn_comes(
     assert result.picks is not None
     assert result.picks["accepted"].sum() == 5
     assert batch.calibrations["260x200 px"].micrographs == ("a",)
+
+
+def test_one_of_a_kind_met_late_is_calibrated_on_all_of_its_kind_whatever_comes_first(
+    planted_model: Model, micrographs: Micrographs
+) -> None:
+    """Such as micrographs whose files were not there when the samples were drawn."""
+    sources = micrographs("a", "b", "c")
+    learnt = []
+    for order in (sources, sources[::-1]):
+        told: list[str] = []
+        batch = Batch(planted_model, PickConfig(calibration_micrographs=2), report=told.append)
+        whole = {one.path: one.path.read_bytes() for one in sources}
+        for path in whole:
+            path.write_bytes(b"")
+        assert batch.calibrate(order) == {}
+        for path, content in whole.items():
+            path.write_bytes(content)
+        next(batch.pick(order))
+        assert told == ["260x200 px"]
+        learnt.append(batch.calibrations["260x200 px"])
+    assert learnt[0] == learnt[1]
+    assert len(learnt[0].micrographs) == 2
+
+
+def test_in_place_of_an_unreadable_micrograph_the_next_by_hash_is_taken(
+    planted_model: Model, micrographs: Micrographs, tmp_path: Path
+) -> None:
+    sources = micrographs("a", "b", "c", "d")
+    first, second, *_ = ranked([one.relative for one in sources], 0)
+    path = tmp_path / "in" / f"{first}.mrc"
+    path.write_bytes(path.read_bytes()[:-4000])
+    for order in (sources, sources[::-1]):
+        batch = Batch(planted_model, PickConfig(calibration_micrographs=1))
+        assert batch.calibrate(order)["260x200 px"].micrographs == (second,)
 
 
 def test_unreadable_micrographs_are_left_out_of_the_sample(
@@ -298,7 +334,7 @@ def test_lengths_in_angstrom_fail_where_the_pixel_size_is_unknown_and_there_alon
 ) -> None:
     micrographs("a")
     sources = micrographs("b", pixel_size=2.0)
-    for config in (PickConfig(diameter=Length(60, "A")), PickConfig(min_distance=30.0)):
+    for config in (PickConfig(diameter=Length(60, "A")), PickConfig(min_distance=Length(30, "A"))):
         batch = Batch(planted_model, config)
         assert set(batch.calibrate(sources)) == {"Å"}
         failed, picked = batch.pick(sources)

@@ -16,19 +16,23 @@ from cryopick_cli.errors import ConfigError
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.network import Output
 from cryopick_cli.model.weights import Model, OperatingPoint
-from cryopick_cli.picking.calibrate import Calibration, calibrate, choose_sample
+from cryopick_cli.picking.calibrate import Calibration, calibrate
 from cryopick_cli.picking.candidates import (
+    Floats,
     calibrated_score,
     find_candidates,
     rank,
     unit_length,
-    weigh,
     working_factor,
 )
+from cryopick_cli.picking.choice import chosen
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
+from cryopick_cli.picking.decoys import choose_copied
 from cryopick_cli.picking.detect import Candidates
+from cryopick_cli.picking.pick import pick_micrograph
 from cryopick_cli.picking.scale import ScaleConfig
+from cryopick_cli.picking.threshold import choose_threshold
 from cryopick_cli.settings import from_mapping, to_mapping
 from cryopick_cli.units import Length
 
@@ -36,12 +40,24 @@ Plant = Callable[..., Micrograph]
 CONFIG = PickConfig()
 ANY_VIEW = ScaleConfig(smallest_side_px=64)
 POINT = OperatingPoint()
+CENTRES = np.array([(40.0, 45.0), (120.0, 40.0), (50.0, 110.0), (130.0, 105.0)])
 NAMES = [f"grid/mic_{i:03d}" for i in range(40)]
 
 
 def candidates(*rows: tuple[float, float, float, float]) -> Candidates:
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     return Candidates(*table.T)
+
+
+def weigh(
+    found: Candidates,
+    pixel_size: float | None,
+    prior: SizePrior | None,
+    point: OperatingPoint,
+    config: PickConfig,
+) -> tuple[Candidates, Floats]:
+    kept, score = rank(found, pixel_size, prior, point, config)
+    return found.select(kept), score
 
 
 @pytest.fixture
@@ -57,27 +73,6 @@ def shapes_seen(planted_model: Model, monkeypatch: pytest.MonkeyPatch) -> list[t
 
     monkeypatch.setattr(network, "forward", forward)
     return shapes
-
-
-def test_sample_does_not_depend_on_the_order_of_the_files() -> None:
-    chosen = choose_sample(NAMES, CONFIG)
-    assert len(chosen) == 16
-    assert choose_sample(reversed(NAMES), CONFIG) == chosen
-    assert choose_sample([*NAMES, *NAMES], CONFIG) == chosen
-    assert chosen == sorted(chosen)
-
-
-def test_sample_is_spread_by_a_hash_and_hardly_changes_when_files_are_added() -> None:
-    chosen = choose_sample(NAMES, CONFIG)
-    assert chosen != NAMES[:16]
-    more = choose_sample([*NAMES, "grid/mic_900", "grid/mic_901"], CONFIG)
-    assert len(set(more) - set(chosen)) <= 2
-
-
-def test_sample_follows_the_seed_and_the_number() -> None:
-    assert choose_sample(NAMES, PickConfig(seed=1)) != choose_sample(NAMES, CONFIG)
-    assert len(choose_sample(NAMES, PickConfig(calibration_micrographs=3))) == 3
-    assert choose_sample(NAMES[:5], CONFIG) == NAMES[:5]
 
 
 def test_lengths_are_compared_in_angstrom_where_they_can_be() -> None:
@@ -135,6 +130,30 @@ def test_threshold_is_learnt_or_taken_as_given(planted_model: Model, plant: Plan
     learnt = calibrate(planted_model, sample, ["one"], CONFIG).threshold
     assert learnt == pytest.approx(share * expit(3.0), rel=0.02)  # every disc is as sure, and of the one size
     assert calibrate(planted_model, sample, ["one"], replace(CONFIG, threshold=0.7)).threshold == 0.7
+
+
+@pytest.mark.parametrize(
+    "values", [{"junk": "flag"}, {"junk": "drop"}, {"junk": "keep"}, {"edge": "100px"}], ids=str
+)
+def test_threshold_is_learnt_from_the_scores_that_it_cuts(
+    values: dict[str, Any], planted_model: Model, plant: Plant
+) -> None:
+    """One disc lies on a third of another grain, and some are nearer than 100 px to the edge."""
+    config = PickConfig(**values)
+    shape = (400, 620)
+    on_ice = [(100.0, 120.0), (260.0, 160.0), (420.0, 140.0), (180.0, 300.0), (400.0, 300.0)]
+    micrograph = plant(30, np.array([*on_ice, (550.0, 200.0)]), shape=shape)
+    coarse = plant(30, np.zeros((0, 2)), shape=shape).array * np.where(np.arange(620) < 480, 0, 2.8)
+    micrograph = replace(micrograph, array=(micrograph.array + coarse).astype(np.float32))
+    found = calibrate(planted_model, [micrograph], ["one"], config)
+    picks = pick_micrograph(planted_model, micrograph, found, config)
+    counted = picks[(picks["junk"] < 0.5) | (config.junk != "drop")]
+    inside = counted["x"].between(99.5, 519.5) & counted["y"].between(99.5, 299.5)
+    score = counted.loc[inside | (config.edge == "0"), "score"].to_numpy()
+    assert found.threshold == pytest.approx(choose_threshold(score, POINT), rel=1e-3)
+    assert found.counts == (picks["accepted"].sum(), 0)
+    expected = {"flag": 5, "drop": 5, "keep": 6}[config.junk] if config.edge == "0" else 3
+    assert picks["accepted"].sum() == expected
 
 
 @pytest.mark.parametrize(("given", "in_px"), [(Length(44, "px"), 44.0), (Length(66, "A"), 44.0)])
@@ -250,19 +269,19 @@ def test_candidates_nearer_than_half_a_diameter_are_one_particle() -> None:
     assert weigh(found, None, None, POINT, CONFIG)[0].x.tolist() == [10, 60, 81]
 
 
-def test_smallest_distance_is_in_angstrom() -> None:
+def test_smallest_distance_has_a_unit() -> None:
     found = candidates((10, 10, 40, 2.0), (35, 10, 40, 1.0), (100, 10, 40, 0.0))
     prior = SizePrior(80.0, 0.2)
     apart = {
-        distance: weigh(found, 2.0, prior, POINT, PickConfig(min_distance=distance))[0].x.tolist()
-        for distance in (0.0, 49.0, 51.0)
+        text: weigh(found, 2.0, prior, POINT, PickConfig(min_distance=Length.parse(text, "A")))[0].x.tolist()
+        for text in ("0", "49", "51A", "26px")
     }
-    assert apart == {0.0: [10, 35, 100], 49.0: [10, 35, 100], 51.0: [10, 100]}
+    assert apart == {"0": [10, 35, 100], "49": [10, 35, 100], "51A": [10, 100], "26px": [10, 100]}
 
 
 def test_smallest_distance_needs_a_pixel_size() -> None:
     with pytest.raises(ConfigError, match="unknown pixel size"):
-        weigh(candidates((10, 10, 40, 2.0)), None, None, POINT, PickConfig(min_distance=50.0))
+        weigh(candidates((10, 10, 40, 2.0)), None, None, POINT, PickConfig(min_distance=Length(50, "A")))
 
 
 def test_weighing_nothing_gives_nothing() -> None:
@@ -275,8 +294,6 @@ def test_weighing_nothing_gives_nothing() -> None:
     [
         ({"threshold": 1.5}, r"--threshold: found 1\.5, expected auto or a number from 0 to 1"),
         ({"threshold": float("nan")}, "--threshold: found nan"),
-        ({"min_distance": -1.0}, r"--min-distance: found -1\.0, expected 0 or more Å"),
-        ({"min_distance": float("nan")}, "--min-distance: found nan"),
         ({"contrast": "grey"}, "--contrast: found 'grey', expected auto, dark or light"),
         ({"calibration_micrographs": 0}, "--calibration-micrographs: found 0"),
     ],
@@ -312,6 +329,32 @@ def test_decoys_tell_how_many_picks_are_false(planted_model: Model, plant: Plant
     assert found.counts[0] > 0
 
 
+def test_decoys_are_made_of_micrographs_spread_over_the_sample() -> None:
+    sample = chosen(NAMES, CONFIG.calibration_micrographs, CONFIG.seed)
+    copied = choose_copied(sample, CONFIG)
+    assert len(copied) == 4
+    assert set(copied) < set(sample)
+    assert copied != sample[:4]
+    assert choose_copied(reversed(sample), CONFIG) == copied
+    assert choose_copied(sample, PickConfig(seed=1)) != copied
+    averaged = choose_copied(sample, PickConfig(quality="best"))
+    assert len(averaged) == 1
+    assert set(averaged) < set(copied)
+
+
+def test_averaging_looks_often_at_what_is_scored_and_once_where_diameter_and_contrast_are_searched(
+    planted_model: Model, plant: Plant, shapes_seen: list[tuple[int, ...]]
+) -> None:
+    sample = [plant(40.0, shape=(150, 180), centres=CENTRES) for _ in range(3)]
+    looks = {}
+    for quality in ("normal", "best"):
+        shapes_seen.clear()
+        calibrate(planted_model, sample, ["one", "two", "three"], PickConfig(quality=quality))
+        looks[quality] = len(shapes_seen)
+    searched = looks["normal"] - 3 - 2 * 3  # of three micrographs, and of two decoys of each
+    assert looks["best"] == searched + 24 * 3 + 24 * 2
+
+
 def test_the_same_micrograph_gives_the_same_decoys(planted_model: Model, plant: Plant) -> None:
     micrograph = plant(40.0)
     one = calibrate(planted_model, [micrograph], ["one"], CONFIG)
@@ -323,4 +366,8 @@ def test_what_fades_takes_no_better_neighbour_with_it() -> None:
     found = candidates((50, 50, 40, 2.0), (58, 50, 40, 1.0))
     fade = np.array([0.2, 1.0])
     assert rank(found, None, SizePrior(40.0, 0.28), POINT, CONFIG)[0].tolist() == [0]
-    assert rank(found, None, SizePrior(40.0, 0.28), POINT, CONFIG, fade)[0].tolist() == [1]
+    kept, score = rank(found, None, SizePrior(40.0, 0.28), POINT, CONFIG, fade)
+    assert kept.tolist() == [1]
+    assert score.tolist() == pytest.approx([expit(1.0)])
+    alone = candidates((50, 50, 40, -1.0))  # 0.27, and 0.05 once it has faded, which is kept all the same
+    assert rank(alone, None, SizePrior(40.0, 0.28), POINT, CONFIG, np.array([0.15]))[0].tolist() == [0]

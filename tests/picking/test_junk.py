@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cryopick_cli.imaging.junk import JunkMask
-from cryopick_cli.picking.junk import allowed, fade_of, junk_of
+from cryopick_cli.picking.junk import allowed, fade_of, judged, junk_of
 
 SHAPE = (100, 200)
 
@@ -20,7 +20,8 @@ def half_mask(share: float) -> JunkMask:
 
 def at(x: list[float], score: list[float], mask: JunkMask | None) -> list[float]:
     xs = np.array(x)
-    return junk_of(mask, xs, np.full_like(xs, 50.0), np.full_like(xs, 20.0), np.array(score)).tolist()
+    place = xs, np.full_like(xs, 50.0), np.full_like(xs, 20.0)
+    return junk_of(None if mask is None else judged(mask, *place, np.array(score)), *place).tolist()
 
 
 def test_without_a_mask_nothing_lies_on_junk() -> None:
@@ -38,6 +39,16 @@ def test_a_large_mask_that_holds_most_of_the_particles_is_not_believed() -> None
     """There carbon fills the view, and the ice is what differs from it."""
     assert at([30.0, 60.0, 150.0], [0.9, 0.9, 0.5], half_mask(0.4)) == [0.0, 0.0, 0.0]
     assert at([30.0, 120.0, 150.0], [0.5, 0.9, 0.9], half_mask(0.4))[0] == 1.0
+
+
+def test_what_is_not_believed_is_an_all_clear_mask_that_says_so() -> None:
+    place = np.array([30.0, 60.0]), np.full(2, 50.0), np.full(2, 20.0)
+    mask = judged(half_mask(0.4), *place, np.full(2, 0.9))
+    assert mask.doubted
+    assert not mask.full().any()
+    believed = judged(half_mask(0.4), *place, np.zeros(2))
+    assert not believed.doubted
+    assert believed.full().mean() == pytest.approx(0.4)
 
 
 def test_a_small_mask_is_believed_even_where_all_candidates_lie_on_it() -> None:

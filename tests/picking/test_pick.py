@@ -25,7 +25,8 @@ from cryopick_cli.picking.calibrate import Calibration, calibrate
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates, DetectConfig
-from cryopick_cli.picking.pick import pick_micrograph
+from cryopick_cli.picking.pick import Sight, pick_micrograph
+from cryopick_cli.units import Length
 
 Plant = Callable[..., Micrograph]
 CONFIG = PickConfig()
@@ -72,7 +73,7 @@ def test_diameters_in_angstrom_need_a_pixel_size_only(planted_model: Model, plan
 
 def test_the_table_is_typed_sorted_and_speaks_of_odds(planted_model: Model, plant: Plant) -> None:
     picks = pick(planted_model, plant(40, CENTRES))
-    assert tuple(picks.columns) == (*COLUMNS, "junk")
+    assert tuple(picks.columns) == (*COLUMNS, "junk", "score_without_junk", "threshold")
     assert picks["accepted"].dtype == bool
     assert picks["score"].is_monotonic_decreasing
     assert picks["score"].between(0, 1).all()
@@ -86,7 +87,7 @@ def test_a_micrograph_without_particles_gives_an_empty_table_of_the_same_type(
     empty = plant(40, np.zeros((0, 2)))
     picks = pick(planted_model, empty)
     assert len(picks) == 0
-    assert tuple(picks.columns) == (*COLUMNS, "junk")
+    assert tuple(picks.columns) == (*COLUMNS, "junk", "score_without_junk", "threshold")
     assert picks.dtypes.equals(pick(planted_model, plant(40, CENTRES)).dtypes)
 
 
@@ -116,7 +117,7 @@ def test_the_threshold_parts_accepted_from_the_rest_and_keeps_both(
     found = Candidates(*np.array([(10, 10, 40, 3.0), (100, 10, 40, 1.0), (200, 10, 40, -1.0)]).T)
     calibration = Calibration(unit="px", prior=SizePrior(40.0, 0.15), threshold=threshold)
     micrograph = Micrograph(np.zeros((64, 300), np.float32), None, Path("one.mrc"))
-    picks = pick_micrograph(planted_model, micrograph, calibration, PickConfig(edge="0"), found)
+    picks = pick_micrograph(planted_model, micrograph, calibration, PickConfig(edge="0"), Sight(found))
     assert picks["x"].tolist() == [10, 100, 200]
     assert picks["accepted"].sum() == accepted
 
@@ -125,7 +126,9 @@ def test_picks_of_a_sure_network_have_finite_odds(planted_model: Model) -> None:
     found = Candidates(*np.array([(10.0, 10.0, 40.0, 80.0)]).T)
     calibration = Calibration(unit="px", prior=SizePrior(40.0, 0.15), threshold=0.5)
     micrograph = Micrograph(np.zeros((64, 64), np.float32), None, Path("one.mrc"))
-    merit = pick_micrograph(planted_model, micrograph, calibration, CONFIG, found)["figure_of_merit"][0]
+    merit = pick_micrograph(planted_model, micrograph, calibration, CONFIG, Sight(found))["figure_of_merit"][
+        0
+    ]
     assert 10 < merit < 20
 
 
@@ -152,7 +155,8 @@ def test_no_two_candidates_are_nearer_than_the_distance_whatever_the_tiles(
     seed: int, count: int, side: int, distance: float
 ) -> None:
     config = PickConfig(
-        detection=DetectConfig(tile_px=128, tile_overlap_px=64, overlap_iou=0.9), min_distance=distance
+        detection=DetectConfig(tile_px=128, tile_overlap_px=64, overlap_iou=0.9),
+        min_distance=Length(distance, "A"),
     )
     calibration = Calibration(unit="Å", prior=SizePrior(40.0, 0.3), threshold=0.3)
     micrograph = Micrograph(np.zeros((side, 220), np.float32), 1.0, Path("one.mrc"))

@@ -28,7 +28,9 @@ PICKS = make_coordinates(
 def kept(**values: Any) -> list[float]:
     """Give the x of what is accepted."""
     table = recut(PICKS, ROW, FilterConfig(**values))
-    assert table.drop(columns="accepted").equals(PICKS.drop(columns="accepted"))
+    assert table.drop(columns=["accepted", "threshold"], errors="ignore").equals(
+        PICKS.drop(columns="accepted")
+    )
     return table.loc[table["accepted"], "x"].tolist()
 
 
@@ -46,6 +48,9 @@ def kept(**values: Any) -> list[float]:
         ({"junk": "keep"}, [20, 100, 110, 200]),
         ({"edge": "auto"}, [100, 110, 200]),
         ({"edge": "105"}, []),
+        ({"edge": "auto", "box_size_px": 198}, [100, 110, 200]),
+        ({"edge": "auto", "box_size_px": 200}, []),
+        ({"edge": "auto", "box_size_px": 20}, [20, 100, 110, 200]),
         ({"edge": "0"}, [20, 100, 110, 200]),
         ({"most_picks": 2}, [20, 100]),
         ({"most_picks": 0}, []),
@@ -54,6 +59,45 @@ def kept(**values: Any) -> list[float]:
 )
 def test_each_limit_cuts_what_it_says(values: dict[str, Any], left: list[float]) -> None:
     assert kept(**values) == left
+
+
+# As a run writes it that flagged junk, kept 30 px from the edge, and cut at 0.5.
+RECORDED = make_coordinates(
+    [20.0, 100.0, 200.0],
+    [100.0, 100.0, 100.0],
+    score=[0.9, 0.18, 0.4],
+    score_without_junk=[0.9, 0.9, 0.4],
+    junk=[0.0, 1.0, 0.0],
+    accepted=[False, False, False],
+    threshold=0.5,
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "left"),
+    [
+        ({}, []),
+        ({"most_picks": 2}, []),
+        ({"junk": "flag", "edge": "30"}, []),
+        ({"junk": "keep", "edge": "30"}, [100]),
+        ({"junk": "drop", "edge": "0"}, [20]),
+        ({"edge": "0"}, [20]),
+        ({"junk": "keep", "edge": "0"}, [20, 100]),
+        ({"junk": "keep", "edge": "0", "threshold": 0.3}, [20, 100, 200]),
+    ],
+)
+def test_a_wider_limit_brings_back_what_the_run_kept_out(values: dict[str, Any], left: list[float]) -> None:
+    table = recut(RECORDED, ROW, FilterConfig(**values))
+    assert table.loc[table["accepted"], "x"].tolist() == left
+    assert table["threshold"].tolist() == [values.get("threshold", 0.5)] * 3
+    expected = 0.9 if values.get("junk") == "keep" else 0.18
+    assert table["score"].tolist() == pytest.approx([0.9, expected, 0.4])
+
+
+def test_scores_with_another_say_of_junk_have_their_figure_of_merit() -> None:
+    table = recut(RECORDED, ROW, FilterConfig(junk="keep"))
+    np.testing.assert_allclose(table["figure_of_merit"], np.log(table["score"] / (1 - table["score"])))
+    assert recut(table, ROW, FilterConfig(junk="flag"))["score"].tolist() == pytest.approx([0.9, 0.18, 0.4])
 
 
 def test_an_empty_table_stays_empty_whatever_the_limits() -> None:
@@ -91,7 +135,7 @@ def test_best_picks_are_counted_by_merit_where_there_is_no_score() -> None:
     ("values", "complaint"),
     [
         ({"threshold": 1.5}, "--threshold: found 1.5"),
-        ({"junk": "flag"}, "--junk: found 'flag', expected drop or keep"),
+        ({"junk": "maybe"}, "--junk: found 'maybe', expected one of"),
         ({"edge": "far"}, "--edge: found 'far'"),
         ({"most_picks": -1}, "--most-picks: found -1"),
         (

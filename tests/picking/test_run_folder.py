@@ -16,8 +16,9 @@ from cryopick_cli.errors import ConfigError, OutputError
 from cryopick_cli.formats.coordinates import make_coordinates
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.registry import read_coordinates
+from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
-from cryopick_cli.picking.run_folder import RECORD_FILE, OutputConfig, Row, RunFolder, picture_of, stamp_of
+from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder, picture_of, stamp_of
 
 CONFIG = OutputConfig()
 PICKS = make_coordinates(
@@ -29,6 +30,8 @@ PICKS = make_coordinates(
     figure_of_merit=[2.197, 1.386, -2.944],
     accepted=[True, True, False],
     junk=[0.0, 0.125, 1.0],
+    score_without_junk=[0.9, 0.88889, 0.25],
+    threshold=0.5,
 )
 EMPTY = PICKS.iloc[:0]
 
@@ -136,8 +139,11 @@ def test_picks_table_holds_every_candidate_and_exactly_its_columns() -> None:
     rows = [folder.write(picked(make_source(name))) for name in ("b", "a")]
     candidates = folder.finish(rows)
     text = Path("out/picks.csv").read_text()
-    assert text.splitlines()[0] == "micrograph,x,y,diameter_px,diameter_A,score,accepted,junk"
-    assert text.splitlines()[1] == "mics/b.mrc,100.25,50.0,40.0,60.0,0.9,True,0.0"
+    assert (
+        text.splitlines()[0]
+        == "micrograph,x,y,diameter_px,diameter_A,score,accepted,junk,score_without_junk,threshold"
+    )
+    assert text.splitlines()[1] == "mics/b.mrc,100.25,50.0,40.0,60.0,0.9,True,0.0,0.9,0.5"
     table = pd.read_csv("out/picks.csv")
     assert table["micrograph"].tolist() == ["mics/b.mrc"] * 3 + ["mics/a.mrc"] * 3
     assert table["accepted"].tolist() == [True, True, False] * 2

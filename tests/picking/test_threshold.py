@@ -54,6 +54,7 @@ def test_where_no_candidate_scores_like_a_particle_only_the_sure_are_picked() ->
     assert not seems_empty(clear, point)
     assert choose_threshold(clear, point) == pytest.approx(0.35)
     assert choose_threshold(np.zeros(0), point) == 0.9
+    assert {choose_threshold(faint, point, target=target) for target in TARGETS} == {0.9}
 
 
 def test_faint_particles_with_some_clear_ones_are_no_empty_data_set() -> None:
