@@ -169,6 +169,10 @@ def _describe_calibration(calibration: Calibration, config: PickConfig) -> str:
     if prior.second is not None:
         first, second = calibration.counts
         words += f"; a second size, {prior.second:.1f} {unit}, stands out ({first} and {second} picks there)"
+    if calibration.scale_space_diameter is not None:
+        words += f"; their mean looks {calibration.scale_space_diameter:.1f} {unit} across"
+        if calibration.sizes_differ(config.cross_check):
+            words += ", which is far from it: look at pictures, or give --diameter"
     words += f"; threshold {calibration.threshold:.2f}"
     if calibration.seems_empty:
         words += "; scores are low throughout: no particle, or none clearly seen"

@@ -17,12 +17,15 @@ from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.candidates import Floats, calibrated_score, find_candidates, unit_length
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import ANY_SIZE, SizePrior, estimate_prior, find_second_mode
+from cryopick_cli.picking.cross_check import CrossCheckConfig, scale_space_diameter
 from cryopick_cli.picking.decoys import Genuine, choose_copied, score_decoys
 from cryopick_cli.picking.duplicates import suppress_duplicates
 from cryopick_cli.picking.junk import KEEP
 from cryopick_cli.picking.scale import ScaleEstimate, search_views, vote
 from cryopick_cli.picking.threshold import CurvePoint, choose_threshold, seems_empty, threshold_curve
-from cryopick_cli.picking.weighing import diameter_px, find_mask, suggested_box_px, weigh
+from cryopick_cli.picking.view import prepare_view
+from cryopick_cli.picking.weighing import Weighed, diameter_px, find_mask, suggested_box_px, weigh
+from cryopick_cli.units import rescale_coordinate
 
 # Evidence for light particles over that for dark ones from which they are taken to be light.
 _LIGHT_IS_SURE = 3.0
@@ -49,10 +52,19 @@ class Calibration:
     """Picks and their estimated share of false ones over the threshold, in the micrographs with decoys."""
     decoys: tuple[str, ...] = ()
     """The micrographs with decoys."""
+    scale_space_diameter: float | None = None
+    """A second opinion on the diameter, in which the network has no say; see `cross_check`."""
 
     def diameter_px(self, pixel_size: float | None) -> float | None:
         """Give the particle's diameter in pixels of a micrograph, None where it is unknown."""
         return diameter_px(self.prior, pixel_size)
+
+    def sizes_differ(self, config: CrossCheckConfig) -> bool:
+        """Tell whether the second opinion on the diameter is far from the first."""
+        if self.prior is None or self.scale_space_diameter is None:
+            return False
+        factor = self.prior.diameter / self.scale_space_diameter
+        return max(factor, 1 / factor) >= config.far_apart
 
     def box_size_px(self, pixel_size: float | None) -> int | None:
         """Suggest the edge of the box to extract, px; None where the diameter is unknown."""
@@ -82,7 +94,8 @@ def calibrate(
     point = model.card.operating_point
     prior = _learn_prior(genuine, point, config)
     genuine = [_with_mask(one, prior, point, config, light=light) for one in genuine]
-    score, size = _weigh_all(genuine, prior, point, config)
+    weighed = [weigh(one.found, one.micrograph, prior, point, config, one.mask) for one in genuine]
+    score, size = _pool(genuine, weighed)
     decoys = score_decoys(model, genuine, prior, config, light=light)
     threshold = config.threshold
     if threshold is None:
@@ -99,6 +112,7 @@ def calibrate(
         false_discovery_rate=decoys.false_discovery_rate(threshold) if (score >= threshold).any() else None,
         curve=threshold_curve(decoys),
         decoys=tuple(choose_copied(names, config)),
+        scale_space_diameter=_second_opinion(model, genuine, weighed, prior, threshold, config, light=light),
     )
 
 
@@ -126,16 +140,40 @@ def _with_mask(
     return replace(one, mask=find_mask(one.micrograph, one.found, prior, point, config, light=light))
 
 
-def _weigh_all(
-    genuine: Sequence[Genuine], prior: SizePrior | None, point: OperatingPoint, config: PickConfig
-) -> tuple[Floats, Floats]:
-    """Give score and diameter of every candidate that could become a pick, weighed as in picking."""
-    scores, sizes = [], []
-    for one in genuine:
-        weighed = weigh(one.found, one.micrograph, prior, point, config, one.mask)
-        scores.append(weighed.score[weighed.eligible])
-        sizes.append(weighed.found.diameter[weighed.eligible] * unit_length(one.micrograph.pixel_size))
+def _pool(genuine: Sequence[Genuine], weighed: Sequence[Weighed]) -> tuple[Floats, Floats]:
+    """Give score and diameter of every candidate that could become a pick."""
+    scores = [one.score[one.eligible] for one in weighed]
+    sizes = [
+        one.found.diameter[one.eligible] * unit_length(seen.micrograph.pixel_size)
+        for one, seen in zip(weighed, genuine, strict=True)
+    ]
     return np.concatenate(scores), np.concatenate(sizes)
+
+
+def _second_opinion(
+    model: Model,
+    genuine: Sequence[Genuine],
+    weighed: Sequence[Weighed],
+    prior: SizePrior | None,
+    threshold: float,
+    config: PickConfig,
+    *,
+    light: bool,
+) -> float | None:
+    """Estimate the diameter of the mean pick without the network, in the prior's unit."""
+    if prior is None:
+        return None
+    working = model.card.operating_point.working_diameter_px
+    picked = []
+    for one, seen in list(zip(weighed, genuine, strict=True))[: config.cross_check.micrographs]:
+        factor = prior.diameter / unit_length(seen.micrograph.pixel_size) / working
+        view = prepare_view(seen.micrograph.array, factor, working, model.card.network.normalise, light=light)
+        size = one.found.diameter * unit_length(seen.micrograph.pixel_size)
+        which = one.eligible & (one.score >= threshold) & ~prior.is_second(size)
+        x = rescale_coordinate(one.found.x[which], view.factor_x)
+        picked.append((view.array, x, rescale_coordinate(one.found.y[which], view.factor_y)))
+    found = scale_space_diameter(picked, working, config.cross_check)
+    return None if found is None else found / working * prior.diameter
 
 
 def is_light(model: Model, sample: Sequence[Micrograph], config: PickConfig) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from cryopick_cli.errors import ConfigError
 from cryopick_cli.imaging.junk import JunkConfig
 from cryopick_cli.picking.consistency import SIZE_PRIORS, ConsistencyConfig
+from cryopick_cli.picking.cross_check import CrossCheckConfig
 from cryopick_cli.picking.detect import DetectConfig
 from cryopick_cli.picking.edges import ALL, HELP, METAVAR, parse_edge
 from cryopick_cli.picking.junk import FLAG, MODES
@@ -24,6 +25,7 @@ WITHOUT_OPTION = (
     "consistency",
     "thresholding",
     "masking",
+    "cross_check",
 )
 """Fields that the command line does not offer: for experiments, or, the box size, told with the files."""
 
@@ -121,6 +123,7 @@ class PickConfig:
         metadata={"help": "Edge of the box to extract, where it is not the suggested one."},
     )
     masking: JunkConfig = field(default_factory=JunkConfig)
+    cross_check: CrossCheckConfig = field(default_factory=CrossCheckConfig)
 
     def __post_init__(self) -> None:
         """Refuse settings without meaning."""

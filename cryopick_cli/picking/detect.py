@@ -123,8 +123,8 @@ def fuse(found: Candidates, kept: NDArray[np.int64], overlap_iou: float) -> Cand
     owner[kept] = np.arange(len(kept))
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        total: NDArray[np.float64] = np.bincount(owner, weight * values, len(kept))
-        return total / np.bincount(owner, weight, len(kept))
+        total = np.bincount(owner, weight * values, len(kept))
+        return np.asarray(total / np.bincount(owner, weight, len(kept)), dtype=np.float64)
 
     return Candidates(mean(found.x), mean(found.y), np.exp(mean(np.log(found.diameter))), best.logit)
 

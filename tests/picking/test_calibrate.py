@@ -28,6 +28,7 @@ from cryopick_cli.picking.candidates import (
 from cryopick_cli.picking.choice import chosen
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
+from cryopick_cli.picking.cross_check import CrossCheckConfig
 from cryopick_cli.picking.decoys import choose_copied
 from cryopick_cli.picking.detect import Candidates
 from cryopick_cli.picking.pick import pick_micrograph
@@ -371,3 +372,14 @@ def test_what_fades_takes_no_better_neighbour_with_it() -> None:
     assert score.tolist() == pytest.approx([expit(1.0)])
     alone = candidates((50, 50, 40, -1.0))  # 0.27, and 0.05 once it has faded, which is kept all the same
     assert rank(alone, None, SizePrior(40.0, 0.28), POINT, CONFIG, np.array([0.15]))[0].tolist() == [0]
+
+
+def test_the_diameter_has_a_second_opinion(planted_model: Model, plant: Plant) -> None:
+    config = replace(CONFIG, cross_check=CrossCheckConfig(fewest_picks=4, reach=1.2))
+    found = calibrate(planted_model, [plant(40, pixel_size=2.0)] * 2, ["one", "two"], config)
+    assert found.prior is not None
+    assert found.scale_space_diameter == pytest.approx(found.prior.diameter, rel=0.15)
+    assert not found.sizes_differ(config.cross_check)
+    assert replace(found, scale_space_diameter=0.5 * found.prior.diameter).sizes_differ(config.cross_check)
+    assert replace(found, scale_space_diameter=2.0 * found.prior.diameter).sizes_differ(config.cross_check)
+    assert not replace(found, scale_space_diameter=None).sizes_differ(config.cross_check)
