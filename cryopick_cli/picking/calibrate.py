@@ -16,7 +16,14 @@ from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.candidates import Floats, calibrated_score, find_candidates, unit_length
 from cryopick_cli.picking.config import PickConfig
-from cryopick_cli.picking.consistency import ANY_SIZE, SizePrior, estimate_prior, find_second_mode
+from cryopick_cli.picking.consistency import (
+    ANY_SIZE,
+    ConsistencyConfig,
+    SizePrior,
+    count_overlapping,
+    estimate_prior,
+    find_second_mode,
+)
 from cryopick_cli.picking.cross_check import CrossCheckConfig, scale_space_diameter
 from cryopick_cli.picking.decoys import Genuine, choose_copied, score_decoys
 from cryopick_cli.picking.duplicates import suppress_duplicates
@@ -94,12 +101,12 @@ def calibrate(
     point = model.card.operating_point
     prior = _learn_prior(genuine, point, config)
     genuine = [_with_mask(one, prior, point, config, light=light) for one in genuine]
-    weighed = [weigh(one.found, one.micrograph, prior, point, config, one.mask) for one in genuine]
+    weighed, threshold = _weigh_and_cut(genuine, prior, point, config)
+    if prior is not None and _is_crowded(genuine, weighed, prior, threshold, config.consistency):
+        prior = replace(prior, spacing=config.consistency.crowded_spacing)
+        weighed, threshold = _weigh_and_cut(genuine, prior, point, config)
     score, size = _pool(genuine, weighed)
     decoys = score_decoys(model, genuine, prior, config, light=light)
-    threshold = config.threshold
-    if threshold is None:
-        threshold = choose_threshold(score, point, config.thresholding, config.target, len(sample))
     return Calibration(
         unit="px" if sample[0].pixel_size is None else "Å",
         prior=prior,
@@ -138,6 +145,34 @@ def _with_mask(
     if config.junk == KEEP:
         return one
     return replace(one, mask=find_mask(one.micrograph, one.found, prior, point, config, light=light))
+
+
+def _weigh_and_cut(
+    genuine: Sequence[Genuine], prior: SizePrior | None, point: OperatingPoint, config: PickConfig
+) -> tuple[list[Weighed], float]:
+    """Weigh the candidates of the sample and choose the threshold."""
+    weighed = [weigh(one.found, one.micrograph, prior, point, config, one.mask) for one in genuine]
+    if config.threshold is not None:
+        return weighed, config.threshold
+    score, _ = _pool(genuine, weighed)
+    return weighed, choose_threshold(score, point, config.thresholding, config.target, len(genuine))
+
+
+def _is_crowded(
+    genuine: Sequence[Genuine],
+    weighed: Sequence[Weighed],
+    prior: SizePrior,
+    threshold: float,
+    config: ConsistencyConfig,
+) -> bool:
+    """Tell whether so many picks are near to each other that particles must overlap, and nearer ones too."""
+    near, picks = 0, 0
+    for one, seen in zip(weighed, genuine, strict=True):
+        which = one.eligible & (one.score >= threshold)
+        diameter = prior.diameter / unit_length(seen.micrograph.pixel_size)
+        counted = count_overlapping(one.found.x[which], one.found.y[which], diameter)
+        near, picks = near + counted[0], picks + counted[1]
+    return near > config.crowded_share * picks
 
 
 def _pool(genuine: Sequence[Genuine], weighed: Sequence[Weighed]) -> tuple[Floats, Floats]:
@@ -224,7 +259,7 @@ def _learn_prior(genuine: Sequence[Genuine], point: OperatingPoint, config: Pick
     prior = estimate_prior(diameter, score, config.consistency)
     if config.diameter is not None and genuine[0].diameter_px is not None:
         spread = config.consistency.narrowest if prior is None else prior.spread
-        prior = SizePrior(genuine[0].diameter_px * units[0], spread)
+        prior = SizePrior(genuine[0].diameter_px * units[0], spread, spacing=config.consistency.spacing)
     if prior is None or config.size_prior == "soft":
         return prior
     if config.size_prior == "auto":

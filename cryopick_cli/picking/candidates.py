@@ -104,11 +104,12 @@ def rank(
         Probability times the size prior's factor, without ``fade``.
     """
     score = calibrated_score(found.logit, point)
-    distance = np.full(len(found.x), 0.5 * float(np.median(found.diameter)) if len(found.x) else 0.0)
+    spacing = config.consistency.spacing if prior is None else prior.spacing
+    distance = np.full(len(found.x), spacing * float(np.median(found.diameter)) if len(found.x) else 0.0)
     if prior is not None:
         unit = unit_length(pixel_size)
         score = score * prior.factor(found.diameter * unit)
-        distance = 0.5 * prior.nearest(found.diameter * unit) / unit
+        distance = spacing * prior.nearest(found.diameter * unit) / unit
     if config.min_distance is not None:
         distance[:] = config.min_distance.in_px(pixel_size)
     faded = score if fade is None else score * fade

@@ -55,7 +55,7 @@ class PickConfig:
         default=None,
         metadata={
             "help": "Smallest distance between picks; a number without a unit is in Å. Default: half the "
-            "diameter.",
+            "diameter, less where particles overlap.",
             "metavar": "120A|90px",
             "bare": "A",
         },

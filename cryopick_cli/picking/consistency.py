@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from cryopick_cli.errors import ConfigError
 
 Floats = NDArray[np.float64]
+
+_OVERLAPPING = 0.7
 
 SIZE_PRIORS = ("auto", "soft", "hard", "off")
 ANY_SIZE = 99.0
@@ -41,6 +44,16 @@ class ConsistencyConfig:
     second_share: float = field(
         default=0.3, metadata={"help": "Share of the first mode's height from which a second one counts."}
     )
+    spacing: float = field(
+        default=0.5, metadata={"help": "Least distance of two picks, in diameters, where none is given."}
+    )
+    crowded_spacing: float = field(
+        default=0.3, metadata={"help": "The same where particles are seen to overlap."}
+    )
+    crowded_share: float = field(
+        default=0.15,
+        metadata={"help": "Share of picks with a neighbour within 0.7 diameters from which they overlap."},
+    )
     valley: float = field(
         default=0.4,
         metadata={"help": "Largest height between two modes, as a share of the lower one's."},
@@ -56,6 +69,11 @@ class ConsistencyConfig:
             raise ConfigError(
                 f"window, valley, second_share: found {self.window}, {self.valley} and {self.second_share}, "
                 "expected a positive number and two shares"
+            )
+        if not 0 < self.crowded_spacing <= self.spacing or not 0 < self.crowded_share <= 1:
+            raise ConfigError(
+                f"crowded_spacing, spacing, crowded_share: found {self.crowded_spacing}, {self.spacing} and "
+                f"{self.crowded_share}, expected two rising positive numbers, and a share"
             )
         if not self.bandwidth > 0 or self.fewest < 1:
             raise ConfigError(
@@ -74,6 +92,8 @@ class SizePrior:
     """A second size, where the data set clearly has two."""
     window: float | None = None
     """Where given, sizes within this of a mode count in full and others not at all."""
+    spacing: float = ConsistencyConfig.spacing
+    """Least distance of two picks, in diameters."""
 
     def factor(self, diameter: Floats) -> Floats:
         """Give the factor by which scores fade for their size: ``exp(-(ln d - ln d0)² / 2 spread²)``.
@@ -98,6 +118,23 @@ class SizePrior:
             return np.zeros(diameter.shape, dtype=np.bool_)
         border = np.sqrt(self.diameter * self.second)
         return np.asarray((diameter > border) == (self.second > self.diameter))
+
+
+def count_overlapping(x: Floats, y: Floats, diameter: float) -> tuple[int, int]:
+    """Count the picks with a neighbour so near that particles must overlap, 0.7 diameters, and all picks.
+
+    Parameters
+    ----------
+    x, y : (n,) float64
+        Centres of confident picks of a micrograph.
+    diameter : float
+        Of the data set's particles, in the unit of the centres.
+    """
+    if len(x) < 2:
+        return 0, len(x)
+    centres = np.column_stack([x, y])
+    distance, _ = cKDTree(centres).query(centres, k=2)
+    return int((distance[:, 1] < _OVERLAPPING * diameter).sum()), len(x)
 
 
 def find_second_mode(
@@ -183,7 +220,8 @@ def estimate_prior(diameter: Floats, score: Floats, config: ConsistencyConfig) -
     near = distance < 0.5 * np.log(2)
     spread = 1.4826 * weighted_median(distance[near], weight[near])
     centre = np.exp(weighted_median(np.log(diameter[near]), weight[near]))
-    return SizePrior(float(centre), float(np.clip(spread, config.narrowest, config.widest)))
+    spread = float(np.clip(spread, config.narrowest, config.widest))
+    return SizePrior(float(centre), spread, spacing=config.spacing)
 
 
 def weighted_median(values: Floats, weight: Floats) -> float:

@@ -383,3 +383,24 @@ def test_the_diameter_has_a_second_opinion(planted_model: Model, plant: Plant) -
     assert replace(found, scale_space_diameter=0.5 * found.prior.diameter).sizes_differ(config.cross_check)
     assert replace(found, scale_space_diameter=2.0 * found.prior.diameter).sizes_differ(config.cross_check)
     assert not replace(found, scale_space_diameter=None).sizes_differ(config.cross_check)
+
+
+@pytest.mark.parametrize(("step", "spacing"), [(0.6, 0.3), (1.0, 0.5)])
+def test_where_picks_overlap_nearer_ones_are_kept_too(
+    planted_model: Model,
+    plant: Plant,
+    monkeypatch: pytest.MonkeyPatch,
+    step: float,
+    spacing: float,
+) -> None:
+    grid = 60 + 40 * step * np.mgrid[:3, :3].reshape(2, -1).T
+    rows = [(x, y, 40.0, 4.0) for x, y in grid] + [(x + 14.0, y, 40.0, 2.0) for x, y in grid]
+    found = candidates(*rows)
+    monkeypatch.setattr("cryopick_cli.picking.calibrate.find_candidates", lambda *_, **__: found)
+    config = replace(CONFIG, junk="keep")
+    micrograph = plant(40)
+    calibration = calibrate(planted_model, [micrograph], ["one"], config)
+    assert calibration.prior is not None
+    assert calibration.prior.spacing == spacing
+    picks, _ = rank(found, None, calibration.prior, POINT, config)
+    assert (len(picks) > 9) == (spacing < 0.5)
