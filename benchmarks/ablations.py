@@ -169,7 +169,7 @@ class Bench:
 FOCI = (("far_from_focus", True), ("near_to_focus", False))
 
 
-def hash_of(config: SimulationConfig) -> int:
+def hash_of(config: SimulationConfig | TrainConfig) -> int:
     """Give the same number for the same settings in every process."""
     return int.from_bytes(hashlib.sha256(repr(config).encode()).digest()[:4], "big")
 
@@ -238,10 +238,11 @@ def pick_set(model: Model, files: list[Path], config: PickConfig) -> dict[str, p
 
 def run(bench: Bench, group: str, variant: Variant) -> dict[str, object]:
     """Train and judge one variant."""
-    folder = bench.out / "models" / f"{group}_{variant.name}".replace(" ", "_")
+    recipe = bench.recipe(variant)
+    folder = bench.out / "models" / f"{hash_of(recipe):08x}"  # groups share their common variant
     started = time.perf_counter()
     if not (folder / "run.json").exists():
-        train(bench.recipe(variant), bench.data, folder, bench.device, resume=True)
+        train(recipe, bench.data, folder, bench.device, resume=True)
         (folder / "run.json").write_text(json.dumps({"seconds": round(time.perf_counter() - started)}) + "\n")
     model = load_model(str(folder), bench.device)
     return {"group": group, "variant": variant.name, "steps": bench.steps, **judge(bench, variant, model)}
