@@ -129,8 +129,8 @@ def convert(
     --flip-x, --flip-y.
 
     With --micrographs the output has the micrographs' names, found by file name whatever the folder, the
-    suffix and cryoSPARC's number in front, and formats with a file a micrograph follow the tree of that
-    input.
+    suffix, and what cryoSPARC puts before and behind; formats with a file a micrograph follow the tree of
+    that input.
     """
     known = _output_format(out, to_format)
     tables = read_collection((*inputs, *more_inputs), from_format, cs_flip_y=cs_flip_y)
@@ -212,7 +212,7 @@ def _targets(
                 f"--micrographs: none of {len(tables)} coordinate tables "
                 f"fits one of {len(sources)} micrographs "
                 f"(found {min(tables)}, expected names like {sources[0].name}); the names must agree but for "
-                "folder, suffix and cryoSPARC's number"
+                "folder, suffix and what cryoSPARC puts before and behind"
             )
     if pattern is not None:
         return {name: replace(target, name=_fill(pattern, target.name)) for name, target in targets.items()}

@@ -113,7 +113,7 @@ def train(
 
     With --in and --coordinates the shipped weights are fine-tuned on your own micrographs. With --config a
     whole recipe is followed, which is how the shipped weights were made. Writes weights, model.json,
-    history.json and a checkpoint to --out; `cryopick pick --weights OUT` uses them.
+    history.json, losses.csv and a checkpoint to --out; `cryopick pick --weights OUT` uses them.
 
     Your own coordinates are first compared with the micrographs. Where they are surely flipped, exchanged,
     scaled or shifted, nothing is trained; --no-check goes on all the same.

@@ -27,6 +27,7 @@ from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model
 from cryopick_cli.report.training_log import write_training_log
 from cryopick_cli.training.config import SourceConfig, TrainConfig
+from cryopick_cli.training.loss_log import LOSSES_FILE, read_losses
 from cryopick_cli.units import Length
 
 WEIGHTS_FOLDER = "weights"
@@ -184,7 +185,8 @@ def _train(run: TrainingRun, job: RelionJob) -> None:
     log = job.folder / "logfile.pdf"
     if run.losses or not log.exists():
         words = [f"weights: {run.out.as_posix()}", f"particles: {run.config.sources[0].micrographs}"]
-        write_training_log(log, f"cryopick: {job.folder.as_posix()}", words, run.losses)
+        losses = read_losses(run.out / LOSSES_FILE)
+        write_training_log(log, f"cryopick: {job.folder.as_posix()}", words, losses)
     if done is None:
         run.console.say("All steps were done already")
     job.write_nodes(TRAINING_NODES)

@@ -19,6 +19,7 @@ from cryopick_cli.settings import to_mapping
 from cryopick_cli.training.config import OptimiserConfig, TrainConfig
 from cryopick_cli.training.labels_check import check_source
 from cryopick_cli.training.loop import Progress
+from cryopick_cli.training.loss_log import LOSSES_FILE, add_loss, keep_losses_before
 from cryopick_cli.training.train import train as train_model
 
 RANDOM_START = "none"
@@ -75,11 +76,15 @@ class TrainingRun:
                     self.console.say(f"Check: {report.message()}")
 
     def train(self, record_path: Path, *, resume: bool) -> None:
-        """Train, and write the record beside the weights."""
+        """Train; write the record, and beside the weights every step's loss."""
+        losses = self.out / LOSSES_FILE
         steps = self.config.optimiser.steps
         with self.record.timed("train"), self.console.progress("Training", steps, "steps") as advance:
 
             def report(progress: Progress) -> None:
+                if not self.losses:
+                    keep_losses_before(losses, progress.step)
+                add_loss(losses, progress.step, progress.loss)
                 self.losses.append((progress.step, progress.loss))
                 advance(f"step {progress.step}, loss {progress.loss:.3f}")
 

@@ -29,6 +29,8 @@ PREFERRED = ("csv", "tsv", "cbox", "star", "box", "eman2", "topaz", "cs")
 _PICKED = re.compile(r"_[^\W_]*pick$")
 # The identifier that cryoSPARC puts before the name of a micrograph.
 _UID_PREFIX = re.compile(r"^\d{15,21}_")
+# What cryoSPARC's motion correction puts behind the movie's name.
+_ALIGNED = re.compile(r"_(patch|rigid)_aligned(_doseweighted)?$")
 
 
 def read_tables(path: Path) -> dict[str, pd.DataFrame]:
@@ -127,7 +129,8 @@ def pair_names(wanted: Iterable[str], offered: Iterable[str]) -> dict[str, str |
     """Find for each name the one of the same micrograph among others.
 
     Two names mean one micrograph where their last parts agree without suffix, a picker's ending
-    (``_autopick``) or cryoSPARC's number in front. Where several agree, the folders before it decide.
+    (``_autopick``) or cryoSPARC's number in front; where none does, without what its motion correction puts
+    behind (``_patch_aligned_doseweighted``) either. Where several agree, the folders before it decide.
 
     Raises
     ------
@@ -135,12 +138,16 @@ def pair_names(wanted: Iterable[str], offered: Iterable[str]) -> dict[str, str |
         If the folders leave several, or two names find the same one.
     """
     by_stem: dict[str, list[str]] = {}
+    by_movie: dict[str, list[str]] = {}
     for name in offered:
-        by_stem.setdefault(_parts(name)[-1], []).append(name)
+        stem = _parts(name)[-1]
+        by_stem.setdefault(stem, []).append(name)
+        by_movie.setdefault(_ALIGNED.sub("", stem), []).append(name)
     pairs: dict[str, str | None] = {}
     taken: dict[str, str] = {}
     for name in wanted:
-        found = _best(name, by_stem.get(_parts(name)[-1], []))
+        stem = _parts(name)[-1]
+        found = _best(name, by_stem.get(stem) or by_movie.get(_ALIGNED.sub("", stem), []))
         if found is not None and taken.setdefault(found, name) != name:
             raise InputError(
                 f"{name} and {taken[found]}: both would be judged against {found}, expected different names; "

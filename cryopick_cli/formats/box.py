@@ -19,6 +19,7 @@ from cryopick_cli.formats.coordinates import (
     WriteOptions,
     accepted_only,
     box_size_for,
+    classify_ratings,
     empty_coordinates,
     make_coordinates,
     score_or_merit,
@@ -33,6 +34,8 @@ _FILAMENT = (-1.0, -2.0)
 def read_box(path: str | Path) -> pd.DataFrame:
     """Read a BOX file; an empty one holds no particles. A box is no diameter: it goes to ``box_size_px``.
 
+    The fifth column is the score, or the figure of merit where it leaves 0 to 1, as Topaz's does.
+
     Raises
     ------
     FormatError
@@ -42,15 +45,14 @@ def read_box(path: str | Path) -> pd.DataFrame:
     rows = read_number_rows(path, smallest=4)
     if rows.size == 0:
         return empty_coordinates()
-    score = rows[:, 4] if rows.shape[1] > 4 else np.full(len(rows), np.nan)
-    if np.isin(score, _FILAMENT).all():
+    rating = rows[:, 4] if rows.shape[1] > 4 else np.full(len(rows), np.nan)
+    if np.isin(rating, _FILAMENT).all():
         raise FormatError(
             f"{path}: holds ends of filaments (found -1 and -2 in column 5), expected particles"
         )
     x, y = centres_of(rows)
-    return make_coordinates(
-        x, y, score=np.where(score == _NO_SCORE, np.nan, score), box_size_px=rows[:, 2:4].mean(axis=1)
-    )
+    rated = classify_ratings(np.where(rating == _NO_SCORE, np.nan, rating))
+    return make_coordinates(x, y, box_size_px=rows[:, 2:4].mean(axis=1), **rated)
 
 
 def write_box(path: str | Path, table: pd.DataFrame, options: WriteOptions) -> None:

@@ -7,14 +7,14 @@ another name is found in :mod:`cryopick_cli.evaluation.folders`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from cryopick_cli.errors import InputError, OutputError
 from cryopick_cli.formats.coordinates import MICROGRAPH, WriteOptions, concat_coordinates, split_by_micrograph
-from cryopick_cli.formats.inputs import output_tree
+from cryopick_cli.formats.inputs import common_folder, output_tree
 from cryopick_cli.formats.registry import (
     FORMATS,
     CoordinateFormat,
@@ -23,8 +23,9 @@ from cryopick_cli.formats.registry import (
     read_coordinates,
     write_coordinates,
 )
+from cryopick_cli.formats.star import read_star
 from cryopick_cli.formats.star_blocks import read_text
-from cryopick_cli.formats.star_micrographs import read_coordinate_list
+from cryopick_cli.formats.star_micrographs import below_job, read_coordinate_list
 
 PICKS_TABLE = "picks.csv"
 # RELION 3.1's file of this name holds no coordinates but the name of a list.
@@ -83,8 +84,8 @@ def write_collection(
     Parameters
     ----------
     out : Path
-        A file where its name ends as the format's files do, else a folder: for a file a micrograph in the
-        tree of their names, or for one file called ``particles``.
+        A file where its name ends as the format's files do, else a folder: for a file a micrograph, or for
+        one file called ``particles``.
     tables : mapping of str to DataFrame
         By the micrograph's name.
     format : CoordinateFormat
@@ -92,7 +93,9 @@ def write_collection(
     options : WriteOptions
         Box size, micrographs, overwriting.
     trees : mapping of str to str, optional
-        By name, the path below the folder without ending; else the name's own.
+        By name, the path below the folder without ending. Else that is the name's own, of RELION's below its
+        job, of others below the folder they share; only STAR files keep that too, as RELION looks for it.
+        Programs that know stems alone get their files in one folder.
 
     Returns
     -------
@@ -139,13 +142,22 @@ def _paths(
 ) -> dict[str, Path]:
     paths: dict[str, Path] = {}
     taken: dict[str, str] = {}
-    for name in tables:
-        path = out / f"{trees[name] if name in trees else output_tree(name)}{format.suffix}"
+    for name, tree in _trees(tables, format, trees).items():
+        path = out / f"{PurePosixPath(tree).name if format.flat else tree}{format.suffix}"
         other = taken.setdefault(path.as_posix().casefold(), name)
         if other != name:
             raise OutputError(f"{path}: {other} and {name} would both be written here; convert them apart")
         paths[name] = path
     return paths
+
+
+def _trees(names: Iterable[str], format: CoordinateFormat, given: Mapping[str, str]) -> dict[str, str]:
+    trees = {name: given.get(name, output_tree(name)) for name in names}
+    own = [name for name in trees if name not in given and below_job(name) == name]
+    if format.read is not read_star:
+        shared = common_folder([trees[name] for name in own])
+        trees |= {name: trees[name][len(shared) :] for name in own}
+    return trees
 
 
 def _read_one(path: Path, format: str | None, cs_flip_y: bool) -> dict[str, pd.DataFrame]:

@@ -174,6 +174,17 @@ def score_or_merit(table: pd.DataFrame) -> NDArray[np.float64]:
     return table["score"].where(table["score"].notna(), table["figure_of_merit"]).to_numpy(dtype=np.float64)
 
 
+def classify_ratings(rating: ArrayLike) -> dict[str, NDArray[np.float64]]:
+    """Tell which column a file's ratings are: ``score``, or ``figure_of_merit`` where one leaves 0 to 1.
+
+    A score is a probability. Topaz's log-likelihood ratios are none, and of a score above 1 or below 0 the
+    log-odds would be lost.
+    """
+    values = np.asarray(rating, dtype=np.float64)
+    probable = bool((np.isnan(values) | ((values >= 0) & (values <= 1))).all())
+    return {"score" if probable else "figure_of_merit": values}
+
+
 def merit_or_log_odds(table: pd.DataFrame) -> NDArray[np.float64]:
     """Give the figure of merit, or the log-odds of the score where there is none; NaN where there is neither.
 

@@ -22,6 +22,7 @@ from cryopick_cli.formats.coordinates import (
     WriteOptions,
     accepted_only,
     check_coordinates,
+    classify_ratings,
     score_or_merit,
 )
 from cryopick_cli.formats.micrograph import split_suffix
@@ -73,6 +74,8 @@ _WRITTEN = (
 def read_delimited(path: str | Path) -> pd.DataFrame:
     """Read a table parted by commas, semicolons, tabs or blanks, whichever the header line uses.
 
+    Scores that leave 0 to 1, as Topaz's do, are figures of merit unless the table has those as well.
+
     Raises
     ------
     FormatError
@@ -99,7 +102,12 @@ def read_delimited(path: str | Path) -> pd.DataFrame:
             raise FormatError(f"{path}: line {number}: found {len(row)} values, expected {len(names)}")
         for name, value in zip(names, row, strict=True):
             columns[name].append(value.strip())
-    return check_coordinates(pd.DataFrame(_typed(path, columns)), str(path))
+    table = check_coordinates(pd.DataFrame(_typed(path, columns)), str(path))
+    if "figure_of_merit" not in columns:
+        table["score"], rated = np.nan, classify_ratings(table["score"])
+        for name, values in rated.items():
+            table[name] = values
+    return table
 
 
 def write_csv(path: str | Path, table: pd.DataFrame, options: WriteOptions) -> None:

@@ -271,7 +271,7 @@ def _with_unique_trees(found: Sequence[_Found]) -> list[MicrographSource]:
     sources = [item.source for item in found]
     if not _first_clash(sources):
         return sources
-    common = _common_folder([item.long_relative for item in found])
+    common = common_folder([item.long_relative for item in found])
     longer = [replace(item.source, relative=item.long_relative[len(common) :]) for item in found]
     clash = _first_clash(longer)
     if clash:
@@ -292,7 +292,8 @@ def _first_clash(sources: Sequence[MicrographSource]) -> list[MicrographSource]:
     return [source for source in sources if source.relative.casefold() == name]
 
 
-def _common_folder(names: Sequence[str]) -> str:
+def common_folder(names: Sequence[str]) -> str:
+    """Give the folder that all names begin with, with a slash at its end; nothing where there is none."""
     folders = [name.split("/")[:-1] for name in names]
     shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*folders, strict=False))
     return "".join(f"{parts[0]}/" for parts in shared)

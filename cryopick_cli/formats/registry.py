@@ -40,6 +40,8 @@ class CoordinateFormat:
         True where the rows name their micrograph.
     keeps : tuple of str
         Columns besides x and y that survive a round trip.
+    flat : bool
+        True where the program knows micrographs by stem alone and looks for the files in one folder.
     rejected_too : bool
         True where candidates that were not accepted are written as well.
     rounding : str
@@ -56,6 +58,7 @@ class CoordinateFormat:
     one_file: bool = False
     names_micrograph: bool = False
     keeps: tuple[str, ...] = ()
+    flat: bool = False
     rejected_too: bool = False
     rounding: str = "none"
     stored: str = "centre, px"
@@ -143,6 +146,7 @@ FORMATS: dict[str, CoordinateFormat] = {
             program="EMAN2",
             read=eman2.read_eman2,
             write=eman2.write_eman2,
+            flat=True,
         ),
         CoordinateFormat(
             name="cs",
@@ -163,6 +167,7 @@ FORMATS: dict[str, CoordinateFormat] = {
             write=warp.write_warp,
             names_micrograph=True,
             keeps=("figure_of_merit",),
+            flat=True,
         ),
     )
 }

@@ -31,7 +31,7 @@ def write_training_log(
     words : sequence of str
         Lines below it.
     losses : sequence of (int, float)
-        Steps, in order, with their loss.
+        Steps, in order, with their loss; of the whole run, however often it went on.
 
     Raises
     ------

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.model.weights import OperatingPoint, read_card, save_model
 from cryopick_cli.training import loop
 from cryopick_cli.training.loop import Progress
+from cryopick_cli.training.loss_log import LOSSES_FILE, read_losses
 
 JOB = Path("External/job021")
 WEIGHTS = JOB / "weights"
@@ -105,6 +108,13 @@ def run(project: Path, weights: Path) -> Callable[..., Result]:
     return call
 
 
+def page_of(path: Path) -> str:
+    """Give the operators of a PDF's page."""
+    stream = re.search(rb"stream\n(.*)\nendstream", path.read_bytes(), re.DOTALL)
+    assert stream is not None
+    return zlib.decompress(stream.group(1)).decode("cp1252")
+
+
 def marks() -> list[str]:
     return sorted(path.name for path in JOB.glob("RELION_JOB_*"))
 
@@ -181,6 +191,9 @@ def test_an_abort_is_obeyed_and_a_second_run_goes_on(
     assert result.exit_code == 0, result.output
     history = json.loads((WEIGHTS / "history.json").read_text())
     assert [entry["step"] for entry in history] == [1, 2]
+    losses = read_losses(WEIGHTS / LOSSES_FILE)
+    assert [loss for _, loss in losses] == pytest.approx([entry["total"] for entry in history], abs=1e-4)
+    assert page_of(JOB / "logfile.pdf").count(" re") == 2 * 2  # both steps, in both plots
     assert marks() == [SUCCESS]
     assert read_card(WEIGHTS).about["steps"] == 2
 
@@ -213,8 +226,10 @@ def test_a_finished_job_run_again_does_nothing_and_other_settings_are_refused(
     assert "initial_weights" in other.stderr
     assert run("--steps", "1", "--overwrite", "Yes", diameter="26A").exit_code == 0
     assert marks() == [SUCCESS]
-    assert run("--steps", "2", diameter="26A").exit_code == 0
-    assert read_card(WEIGHTS).about["steps"] == 2
+    assert run("--steps", "3", diameter="26A").exit_code == 0
+    assert read_card(WEIGHTS).about["steps"] == 3
+    assert [step for step, _ in read_losses(WEIGHTS / LOSSES_FILE)] == [1, 2, 3]
+    assert page_of(JOB / "logfile.pdf").count(" re") == 2 * 3
 
 
 def test_micrographs_that_are_gone_are_left_out(run: Callable[..., Result]) -> None:

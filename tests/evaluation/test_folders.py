@@ -103,6 +103,19 @@ def test_names_of_one_micrograph_find_each_other(wanted: str, offered: str) -> N
     assert pair_names([offered], ["other.mrc", wanted]) == {offered: wanted}
 
 
+def test_what_patch_motion_puts_behind_is_cut_where_nothing_agrees_as_it_is() -> None:
+    aligned = [
+        f"J2/motioncorrected/000123456789012345678_m1_patch_aligned{end}.mrc" for end in ("", "_doseweighted")
+    ]
+    assert pair_names(aligned[1:], ["MotionCorr/job002/Movies/m1.mrc"]) == {
+        aligned[1]: "MotionCorr/job002/Movies/m1.mrc"
+    }
+    assert pair_names(["m1.mrc"], aligned[1:]) == {"m1.mrc": aligned[1]}
+    assert pair_names(["m1_patch_aligned_autopick"], aligned) == {"m1_patch_aligned_autopick": aligned[0]}
+    with pytest.raises(InputError, match="found 2 of this name"):
+        pair_names(["m1.mrc"], aligned)
+
+
 def test_names_of_different_micrographs_do_not() -> None:
     assert pair_names(["a"], ["ab.mrc", "a_2.mrc"]) == {"a": None}
     assert pair_names(["01nov26b.001.002"], ["01nov26b.001.003"]) == {"01nov26b.001.002": None}

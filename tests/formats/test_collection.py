@@ -89,6 +89,26 @@ def test_the_tree_is_relions_or_as_given(tmp_path: Path) -> None:
     assert found == ["Movies/m1_autopick.star", "y/m2_autopick.star"]
 
 
+@pytest.mark.parametrize(
+    ("format", "found"),
+    [
+        ("box", ["a/m1.box", "b/m2.box"]),
+        ("cbox", ["a/m1.cbox", "b/m2.cbox"]),
+        ("star", ["data/raw/a/m1_autopick.star", "data/raw/b/m2_autopick.star"]),
+        ("eman2", ["m1_info.json", "m2_info.json"]),
+        ("warp", ["m1_cryopick.star", "m2_cryopick.star"]),
+    ],
+)
+def test_the_folder_that_names_share_is_cut_where_no_program_asks_for_it(
+    tmp_path: Path, format: str, found: list[str]
+) -> None:
+    tables = {"/data/raw/a/m1.mrc": ONE, "/data/raw/b/m2.mrc": TWO}
+    written = write_collection(tmp_path, tables, FORMATS[format], BOXED)
+    assert [path.relative_to(tmp_path).as_posix() for path in written.values()] == found
+    (alone,) = write_collection(tmp_path / "1", {"raw/m1.mrc": ONE}, FORMATS["csv"], BOXED).values()
+    assert alone == tmp_path / "1" / "m1.csv"
+
+
 def test_two_micrographs_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="would both be written here"):
         write_collection(tmp_path, {"a/job001/m.mrc": ONE, "b/job002/m.mrc": TWO}, FORMATS["star"], BOXED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cryopick_cli.errors import FormatError
@@ -75,6 +76,16 @@ def test_topaz_takes_whole_pixels_and_bare_names(tmp_path: Path) -> None:
     assert (tmp_path / "p.txt").read_text() == (
         "image_name\tx_coord\ty_coord\tscore\nm2\t2\t4\t0.9\nm1\t2\t3\t0.1\n"
     )
+
+
+def test_scores_that_are_no_probabilities_are_figures_of_merit(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("x,y,score\n1,2,0.5\n3,4,\n5,6,-0.1\n")
+    table = read_delimited(tmp_path / "p.csv")
+    np.testing.assert_array_equal(table["figure_of_merit"], [0.5, np.nan, -0.1])
+    assert table["score"].isna().all()
+    (tmp_path / "both.csv").write_text("x,y,score,figure_of_merit\n1,2,1.5,3\n")
+    table = read_delimited(tmp_path / "both.csv")
+    assert table[["score", "figure_of_merit"]].to_numpy().tolist() == [[1.5, 3.0]]
 
 
 @pytest.mark.parametrize(
