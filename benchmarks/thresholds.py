@@ -60,7 +60,7 @@ def decoy_rule(most_false: float) -> Rule:
     """Take the lowest threshold at which decoys let at most this share of the picks seem false."""
 
     def rule(score: Floats, calibration: Calibration) -> float:
-        fine = (p.threshold for p in calibration.curve if p.false_discovery_rate <= most_false)
+        fine = (p.threshold for p in calibration.curve if (p.false_discovery_rate or 0.0) <= most_false)
         return next(fine, 1.0)
 
     return rule

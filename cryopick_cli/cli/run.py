@@ -170,9 +170,11 @@ def _describe_calibration(calibration: Calibration, config: PickConfig) -> str:
         first, second = calibration.counts
         words += f"; a second size, {prior.second:.1f} {unit}, stands out ({first} and {second} picks there)"
     if calibration.scale_space_diameter is not None:
-        words += f"; their mean looks {calibration.scale_space_diameter:.1f} {unit} across"
+        words += f"; the mean pick looks {calibration.scale_space_diameter:.1f} {unit} across"
         if calibration.sizes_differ(config.cross_check):
-            words += ", which is far from it: look at pictures, or give --diameter"
+            words += ", which is far from it: look at the pictures, and give the --diameter that fits"
+    if prior.spacing < config.consistency.spacing:
+        words += f"; particles overlap, so picks may be {prior.spacing:g} diameters apart"
     words += f"; threshold {calibration.threshold:.2f}"
     if calibration.seems_empty:
         words += "; scores are low throughout: no particle, or none clearly seen"

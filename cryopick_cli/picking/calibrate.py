@@ -6,10 +6,11 @@ not depend on the order of the files, on the number of workers, or on the rest o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from cryopick_cli.formats.micrograph import Micrograph
@@ -20,13 +21,12 @@ from cryopick_cli.picking.consistency import (
     ANY_SIZE,
     ConsistencyConfig,
     SizePrior,
-    count_overlapping,
     estimate_prior,
     find_second_mode,
 )
 from cryopick_cli.picking.cross_check import CrossCheckConfig, scale_space_diameter
 from cryopick_cli.picking.decoys import Genuine, choose_copied, score_decoys
-from cryopick_cli.picking.duplicates import suppress_duplicates
+from cryopick_cli.picking.duplicates import count_overlapping, suppress_duplicates
 from cryopick_cli.picking.junk import KEEP
 from cryopick_cli.picking.scale import ScaleEstimate, search_views, vote
 from cryopick_cli.picking.threshold import CurvePoint, choose_threshold, seems_empty, threshold_curve
@@ -107,7 +107,7 @@ def calibrate(
         weighed, threshold = _weigh_and_cut(genuine, prior, point, config)
     score, size = _pool(genuine, weighed)
     decoys = score_decoys(model, genuine, prior, config, light=light)
-    return Calibration(
+    found = Calibration(
         unit="px" if sample[0].pixel_size is None else "Å",
         prior=prior,
         threshold=threshold,
@@ -116,11 +116,11 @@ def calibrate(
         estimate=estimate,
         seems_empty=seems_empty(score, point, len(sample)),
         counts=_count_by_size(size[score >= threshold], prior),
-        false_discovery_rate=decoys.false_discovery_rate(threshold) if (score >= threshold).any() else None,
+        false_discovery_rate=decoys.false_discovery_rate(threshold),
         curve=threshold_curve(decoys),
         decoys=tuple(choose_copied(names, config)),
-        scale_space_diameter=_second_opinion(model, genuine, weighed, prior, threshold, config, light=light),
     )
+    return replace(found, scale_space_diameter=_second_opinion(model, genuine, weighed, found, config))
 
 
 def _look(
@@ -169,10 +169,11 @@ def _is_crowded(
     near, picks = 0, 0
     for one, seen in zip(weighed, genuine, strict=True):
         which = one.eligible & (one.score >= threshold)
-        diameter = prior.diameter / unit_length(seen.micrograph.pixel_size)
-        counted = count_overlapping(one.found.x[which], one.found.y[which], diameter)
-        near, picks = near + counted[0], picks + counted[1]
-    return near > config.crowded_share * picks
+        unit = unit_length(seen.micrograph.pixel_size)
+        size = prior.nearest(one.found.diameter[which] * unit) / unit
+        near += count_overlapping(one.found.x[which], one.found.y[which], config.crowded_distance * size)
+        picks += int(which.sum())
+    return picks >= config.crowded_fewest and near >= config.crowded_share * picks
 
 
 def _pool(genuine: Sequence[Genuine], weighed: Sequence[Weighed]) -> tuple[Floats, Floats]:
@@ -189,26 +190,35 @@ def _second_opinion(
     model: Model,
     genuine: Sequence[Genuine],
     weighed: Sequence[Weighed],
-    prior: SizePrior | None,
-    threshold: float,
+    found: Calibration,
     config: PickConfig,
-    *,
-    light: bool,
 ) -> float | None:
-    """Estimate the diameter of the mean pick without the network, in the prior's unit."""
+    """Estimate the diameter of the mean pick in scale space, in the unit of the data set."""
+    prior = found.prior
     if prior is None:
         return None
+    seen = list(zip(genuine, weighed, strict=True))[: config.cross_check.micrographs]
+    in_px = [prior.diameter / unit_length(one.micrograph.pixel_size) for one, _ in seen]
     working = model.card.operating_point.working_diameter_px
-    picked = []
-    for one, seen in list(zip(weighed, genuine, strict=True))[: config.cross_check.micrographs]:
-        factor = prior.diameter / unit_length(seen.micrograph.pixel_size) / working
-        view = prepare_view(seen.micrograph.array, factor, working, model.card.network.normalise, light=light)
-        size = one.found.diameter * unit_length(seen.micrograph.pixel_size)
-        which = one.eligible & (one.score >= threshold) & ~prior.is_second(size)
-        x = rescale_coordinate(one.found.x[which], view.factor_x)
-        picked.append((view.array, x, rescale_coordinate(one.found.y[which], view.factor_y)))
-    found = scale_space_diameter(picked, working, config.cross_check)
-    return None if found is None else found / working * prior.diameter
+    across = min(working, config.scale.largest_enlargement * min(in_px))
+
+    def picked() -> Iterator[tuple[NDArray[np.float32], Floats, Floats]]:
+        for (one, its), diameter in zip(seen, in_px, strict=True):
+            size = its.found.diameter * unit_length(one.micrograph.pixel_size)
+            which = its.eligible & (its.score >= found.threshold) & ~prior.is_second(size)
+            if which.any():
+                view = prepare_view(
+                    one.micrograph.array,
+                    diameter / across,
+                    across,
+                    model.card.network.normalise,
+                    light=found.light,
+                )
+                x = rescale_coordinate(its.found.x[which], view.factor_x)
+                yield view.array, x, rescale_coordinate(its.found.y[which], view.factor_y)
+
+    estimate = scale_space_diameter(picked(), across, config.cross_check)
+    return None if estimate is None else estimate / across * prior.diameter
 
 
 def is_light(model: Model, sample: Sequence[Micrograph], config: PickConfig) -> bool:

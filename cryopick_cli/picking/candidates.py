@@ -14,6 +14,9 @@ from cryopick_cli.picking.detect import Candidates, detect
 from cryopick_cli.picking.duplicates import suppress_duplicates
 from cryopick_cli.picking.view import prepare_view
 
+# A particle in the view measures no more than this share of the largest that the network covers.
+_MOST_OF_LARGEST = 0.8
+
 Floats = NDArray[np.float64]
 
 
@@ -68,7 +71,7 @@ def working_factor(
     """Give how many pixels of a micrograph become one working pixel, along each side.
 
     The particle gets the network's working diameter, unless the view became too small for the network to
-    see its surroundings, as in training.
+    see its surroundings, as in training; but never more than most of the largest one it knows.
     """
     if diameter_px is None:
         factor = min(shape) / config.scale.middle_px
@@ -77,6 +80,8 @@ def working_factor(
     if config.quality == "fast":
         factor *= config.fast_factor
     enough = max(1.0, min(shape) / config.scale.smallest_side_px)
+    if diameter_px is not None:
+        enough = max(enough, diameter_px / (_MOST_OF_LARGEST * model.card.network.largest_diameter_px))
     return max(min(factor, enough), 1 / config.scale.largest_enlargement)
 
 

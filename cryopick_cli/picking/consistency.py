@@ -11,13 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from cryopick_cli.errors import ConfigError
 
 Floats = NDArray[np.float64]
-
-_OVERLAPPING = 0.7
 
 SIZE_PRIORS = ("auto", "soft", "hard", "off")
 ANY_SIZE = 99.0
@@ -50,9 +47,14 @@ class ConsistencyConfig:
     crowded_spacing: float = field(
         default=0.3, metadata={"help": "The same where particles are seen to overlap."}
     )
+    crowded_distance: float = field(
+        default=0.7, metadata={"help": "Diameters within which two picks are particles that overlap."}
+    )
     crowded_share: float = field(
-        default=0.15,
-        metadata={"help": "Share of picks with a neighbour within 0.7 diameters from which they overlap."},
+        default=0.15, metadata={"help": "Share of overlapping picks from which nearer ones are kept too."}
+    )
+    crowded_fewest: int = field(
+        default=50, metadata={"help": "Picks of the sample below which overlap is not judged."}
     )
     valley: float = field(
         default=0.4,
@@ -118,23 +120,6 @@ class SizePrior:
             return np.zeros(diameter.shape, dtype=np.bool_)
         border = np.sqrt(self.diameter * self.second)
         return np.asarray((diameter > border) == (self.second > self.diameter))
-
-
-def count_overlapping(x: Floats, y: Floats, diameter: float) -> tuple[int, int]:
-    """Count the picks with a neighbour so near that particles must overlap, 0.7 diameters, and all picks.
-
-    Parameters
-    ----------
-    x, y : (n,) float64
-        Centres of confident picks of a micrograph.
-    diameter : float
-        Of the data set's particles, in the unit of the centres.
-    """
-    if len(x) < 2:
-        return 0, len(x)
-    centres = np.column_stack([x, y])
-    distance, _ = cKDTree(centres).query(centres, k=2)
-    return int((distance[:, 1] < _OVERLAPPING * diameter).sum()), len(x)
 
 
 def find_second_mode(

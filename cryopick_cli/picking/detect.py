@@ -93,6 +93,7 @@ def detect(model: Model, view: NDArray[np.float32], config: DetectConfig) -> Can
     """
     found = [_detect_tile(model, view, tile, config) for tile in tiles(view.shape, config)]
     rows = torch.cat(found)
+    rows = rows[rows.isfinite().all(dim=1)]
     rows = rows[rows[:, 3].argsort(descending=True, stable=True)]
     kept = nms(to_corners(rows[:, :3]), rows[:, 3], config.overlap_iou)
     # Apple's GPUs have no double precision.
@@ -103,7 +104,7 @@ def fuse(found: Candidates, kept: NDArray[np.int64], overlap_iou: float) -> Cand
     """Let each kept candidate have the mean centre and mean log size of what overlaps it, weighted by score.
 
     Neighbouring anchors see the same particle, each with an error of its own, which the mean evens out. A
-    candidate counts for the kept one whose centre is nearest.
+    candidate counts for the kept one whose centre is nearest, if it overlaps that one.
 
     Parameters
     ----------

@@ -38,3 +38,18 @@ def suppress_duplicates(
             later = [other for other in near if other > rank]
             kept[later] = False
     return order[kept]
+
+
+def count_overlapping(x: NDArray[np.float64], y: NDArray[np.float64], reach: NDArray[np.float64]) -> int:
+    """Count the centres whose nearest neighbour lies within the smaller reach of the two.
+
+    Parameters
+    ----------
+    x, y, reach : (n,) float64
+        In one unit of length.
+    """
+    if len(x) < 2:
+        return 0
+    centres = np.column_stack([x, y])
+    distance, nearest = cKDTree(centres).query(centres, k=2)
+    return int((distance[:, 1] < np.minimum(reach, reach[nearest[:, 1]])).sum())

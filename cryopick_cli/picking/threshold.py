@@ -58,14 +58,16 @@ class DecoyScores(NamedTuple):
     randomised: Floats
     """In the copies with phases drawn anew: noise of the same spectrum."""
 
-    def false_discovery_rate(self, threshold: float) -> float:
+    def false_discovery_rate(self, threshold: float) -> float | None:
         """Estimate the share of false picks: as many as the worse of the two copies gives, 1 at most.
+
+        None where the micrographs with decoys have no pick.
 
         Dirt and ice crystals are in neither copy as they are in the micrograph: their share comes on top.
         """
         picks = int((self.genuine >= threshold).sum())
         false = max(int((self.inverted >= threshold).sum()), int((self.randomised >= threshold).sum()))
-        return min(1.0, false / picks) if picks else 0.0
+        return min(1.0, false / picks) if picks else None
 
 
 @dataclass(frozen=True)
@@ -74,18 +76,15 @@ class CurvePoint:
 
     threshold: float
     picks: int
-    false_discovery_rate: float
+    false_discovery_rate: float | None
+    """None where there is no pick."""
 
 
 def threshold_curve(decoys: DecoyScores) -> tuple[CurvePoint, ...]:
     """Give picks and their estimated share of false ones at thresholds from 0.05 to 0.95."""
+    thresholds = (round(0.05 * step, 2) for step in range(1, 20))
     return tuple(
-        CurvePoint(
-            round(float(threshold), 2),
-            int((decoys.genuine >= threshold).sum()),
-            round(decoys.false_discovery_rate(float(threshold)), 4),
-        )
-        for threshold in np.arange(1, 20) * 0.05
+        CurvePoint(t, int((decoys.genuine >= t).sum()), decoys.false_discovery_rate(t)) for t in thresholds
     )
 
 

@@ -27,7 +27,7 @@ from cryopick_cli.picking.candidates import (
 )
 from cryopick_cli.picking.choice import chosen
 from cryopick_cli.picking.config import PickConfig
-from cryopick_cli.picking.consistency import SizePrior
+from cryopick_cli.picking.consistency import ConsistencyConfig, SizePrior
 from cryopick_cli.picking.cross_check import CrossCheckConfig
 from cryopick_cli.picking.decoys import choose_copied
 from cryopick_cli.picking.detect import Candidates
@@ -235,6 +235,7 @@ def test_candidates_are_found_at_the_scale_of_the_particle(
         ((4096, 5760), 800.0, "fast", 8.0),
         ((300, 400), 80.0, "normal", 1.0),  # small already: neither reduced nor enlarged
         ((300, 400), 20.0, "normal", 0.5),
+        ((1024, 1024), 480.0, "normal", 3.0),  # the network knows particles up to 200 px
     ],
 )
 def test_large_particles_keep_surroundings_in_view(
@@ -397,10 +398,13 @@ def test_where_picks_overlap_nearer_ones_are_kept_too(
     rows = [(x, y, 40.0, 4.0) for x, y in grid] + [(x + 14.0, y, 40.0, 2.0) for x, y in grid]
     found = candidates(*rows)
     monkeypatch.setattr("cryopick_cli.picking.calibrate.find_candidates", lambda *_, **__: found)
-    config = replace(CONFIG, junk="keep")
-    micrograph = plant(40)
+    few = ConsistencyConfig(crowded_fewest=9)
+    config, micrograph = replace(CONFIG, junk="keep", consistency=few), plant(40)
     calibration = calibrate(planted_model, [micrograph], ["one"], config)
     assert calibration.prior is not None
     assert calibration.prior.spacing == spacing
     picks, _ = rank(found, None, calibration.prior, POINT, config)
     assert (len(picks) > 9) == (spacing < 0.5)
+    usual = calibrate(planted_model, [micrograph], ["one"], replace(CONFIG, junk="keep"))
+    assert usual.prior is not None
+    assert usual.prior.spacing == 0.5  # too few picks to speak of overlap

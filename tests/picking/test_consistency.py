@@ -13,7 +13,6 @@ from cryopick_cli.picking.consistency import (
     ANY_SIZE,
     ConsistencyConfig,
     SizePrior,
-    count_overlapping,
     estimate_prior,
     find_mode,
     find_second_mode,
@@ -170,13 +169,6 @@ def test_a_window_lets_sizes_through_or_not() -> None:
 def test_modes_without_meaning_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="window, valley, second_share"):
         ConsistencyConfig(**values)
-
-
-def test_picks_too_near_for_particles_side_by_side_are_counted() -> None:
-    x, y = np.array([0.0, 60.0, 200.0, 300.0]), np.zeros(4)
-    assert count_overlapping(x, y, 100.0) == (2, 4)
-    assert count_overlapping(x, y, 80.0) == (0, 4)
-    assert count_overlapping(x[:1], y[:1], 100.0) == (0, 1)
 
 
 @pytest.mark.parametrize("values", [{"spacing": 0.2}, {"crowded_spacing": 0.0}, {"crowded_share": 0.0}])

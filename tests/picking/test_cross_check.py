@@ -9,11 +9,11 @@ from cryopick_cli.errors import ConfigError
 from cryopick_cli.picking.cross_check import CrossCheckConfig, scale_space_diameter
 
 CONFIG = CrossCheckConfig()
-CENTRES = np.array([[x, y] for x in range(100, 500, 80) for y in range(100, 400, 80)], dtype=np.float64)
+CENTRES = np.array([[x, y] for x in range(150, 800, 95) for y in range(150, 500, 95)], dtype=np.float64)
 
 
 def view_of(shape: str, diameter: float, rng: np.random.Generator, noise: float = 1.0) -> np.ndarray:
-    view = rng.normal(0, noise, (500, 600)).astype(np.float32)
+    view = rng.normal(0, noise, (650, 930)).astype(np.float32)
     rows, columns = np.indices(view.shape)
     for x, y in CENTRES:
         distance = np.hypot(columns - x, rows - y) / (diameter / 2)
@@ -46,6 +46,23 @@ def test_picks_of_several_views_count_together(rng: np.random.Generator) -> None
     assert scale_space_diameter(views, 40.0, CONFIG) == pytest.approx(40.0, rel=0.06)
 
 
+def test_what_is_far_larger_than_thought_is_told_by_the_largest_size(rng: np.random.Generator) -> None:
+    view = view_of("disc", 60.0, rng)
+    found = scale_space_diameter([(view, *CENTRES.T)], 22.0, CONFIG)
+    assert found == pytest.approx(22.0 * 2 * np.sqrt(2), rel=0.05)
+
+
+def test_noise_gives_no_size(rng: np.random.Generator) -> None:
+    found = scale_space_diameter([(view_of("disc", 1.0, rng), *CENTRES.T)], 40.0, CONFIG)
+    assert found is None or found < 25
+
+
+def test_picks_with_near_neighbours_do_not_count(rng: np.random.Generator) -> None:
+    view = view_of("disc", 40.0, rng)
+    pairs = np.concatenate([CENTRES, CENTRES + np.array([50.0, 0.0])])
+    assert scale_space_diameter([(view, *pairs.T)], 40.0, CONFIG) is None
+
+
 def test_picks_without_a_whole_patch_do_not_count(rng: np.random.Generator) -> None:
     corner = np.full(50, 3.0)
     assert scale_space_diameter([(view_of("disc", 40.0, rng), corner, corner)], 40.0, CONFIG) is None
@@ -60,5 +77,5 @@ def test_light_particles_are_no_dark_ones(rng: np.random.Generator) -> None:
 def test_settings_without_meaning_are_refused() -> None:
     with pytest.raises(ConfigError, match="found 0, 10 and 48"):
         CrossCheckConfig(micrographs=0)
-    with pytest.raises(ConfigError, match="far_apart"):
+    with pytest.raises(ConfigError, match="reach, alone, far_apart"):
         CrossCheckConfig(far_apart=1.0)

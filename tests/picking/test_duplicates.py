@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
-from cryopick_cli.picking.duplicates import suppress_duplicates
+from cryopick_cli.picking.duplicates import count_overlapping, suppress_duplicates
 
 Floats = NDArray[np.float64]
 
@@ -89,3 +89,12 @@ def test_each_kept_candidate_clears_its_own_surroundings() -> None:
     x, y = np.array([0.0, 15.0, 100.0, 115.0]), np.zeros(4)
     score, distance = np.array([0.9, 0.8, 0.7, 0.6]), np.array([10.0, 10.0, 30.0, 30.0])
     assert suppress_duplicates(x, y, score, distance).tolist() == [0, 1, 2]
+
+
+def test_centres_within_the_smaller_reach_of_two_are_counted() -> None:
+    x, y = np.array([0.0, 60.0, 200.0, 300.0]), np.zeros(4)
+    assert count_overlapping(x, y, np.full(4, 70.0)) == 2
+    assert count_overlapping(x, y, np.full(4, 50.0)) == 0
+    # A small particle beside a large one does not overlap it by the large one's reach.
+    assert count_overlapping(x, y, np.array([70.0, 30.0, 70.0, 70.0])) == 0
+    assert count_overlapping(x[:1], y[:1], np.full(1, 70.0)) == 0

@@ -84,7 +84,7 @@ def test_a_threshold_stays_below_one() -> None:
 def test_false_discovery_rate_is_that_of_the_worse_decoy() -> None:
     decoys = DecoyScores(np.full(10, 0.8), np.array([0.9, 0.1]), np.array([0.85, 0.82, 0.3]))
     assert decoys.false_discovery_rate(0.5) == pytest.approx(0.2)
-    assert decoys.false_discovery_rate(0.88) == 0  # nothing is picked there, so nothing is false
+    assert decoys.false_discovery_rate(0.88) is None  # nothing is picked there: no share to speak of
     assert DecoyScores(np.full(1, 0.8), np.full(9, 0.9), np.zeros(0)).false_discovery_rate(0.5) == 1
 
 
