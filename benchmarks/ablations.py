@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,8 +29,10 @@ import numpy as np
 import pandas as pd
 from accuracy import LabelledSet, load_set
 from held_out_samples import SAMPLES, one_sample, write_library
+from numpy.typing import NDArray
 
 from cryopick_cli.evaluation import evaluate_picks
+from cryopick_cli.evaluation.matching import UNMATCHED, match_nearest_first
 from cryopick_cli.formats.micrograph import Micrograph, read_micrograph
 from cryopick_cli.model.device import DeviceChoice, choose_device
 from cryopick_cli.model.losses import LossConfig
@@ -55,6 +56,8 @@ HELD_OUT = ("6VSB", "6B5B", "5GJV")
 TRAINED_PX, OTHER_PX = 50.0, 30.0
 """The seed's 200 and 120 px of 4096, in a view 1024 px wide."""
 
+Sizes = NDArray[np.float64]
+DONE = "done"
 ANY_SIZE = ConsistencyConfig(narrowest=5.0, widest=5.0)
 
 
@@ -127,7 +130,7 @@ class Bench:
 
     def simulate(self, config: SimulationConfig) -> Path:
         """Simulate the training micrographs of a configuration, once."""
-        folder = self.out / "simulated" / f"{abs(hash_of(config)):08x}"
+        folder = self.out / "simulated" / f"{hash_of(config):08x}"
         library = self.out / "library"
         if not (library / "index.csv").is_file():
             write_library(self.data / "structures", library)
@@ -190,10 +193,13 @@ def judge(bench: Bench, variant: Variant, model: Model) -> dict[str, float]:
     """Judge a trained variant; gives figures by name."""
     if variant.native_scale:
         sizes = {"6VSB": OTHER_PX, "6B5B": TRAINED_PX}
-        native = PickConfig(
-            diameter=Length(model.card.operating_point.working_diameter_px, "px"), consistency=ANY_SIZE
-        )
-        return figures(bench, model, sizes, lambda _: native, klh=False)
+        working = Length(model.card.operating_point.working_diameter_px, "px")
+
+        def native(name: str) -> PickConfig:
+            apart = Length(0.5 * next(d for one, d in sizes.items() if name.startswith(one)), "px")
+            return PickConfig(diameter=working, min_distance=apart, consistency=ANY_SIZE)
+
+        return figures(bench, model, sizes, native, klh=False)
     sizes = {name: SAMPLES[name] for name in HELD_OUT}
     return figures(bench, model, sizes, lambda _: PickConfig(), klh=True)
 
@@ -217,12 +223,25 @@ def figures(
         files, reference = load_set(Path(), one, 1000)
         picks = pick_set(model, files, config(one.name))
         pooled = evaluate_picks(picks, reference).pooled
-        sizes_found = pd.concat([table[table["accepted"]] for table in picks.values()])["diameter_px"]
+        sizes_found = np.concatenate([true_sizes(picks[name], reference[name]) for name in picks])
         found[f"{one.name}: AP"] = round(pooled.average_precision, 3)
         found[f"{one.name}: best F1"] = round(pooled.best_f1, 3)
         found[f"{one.name}: diameter ratio"] = round(pooled.diameter_ratio, 3)
-        found[f"{one.name}: spread of ln d"] = round(float(np.log(sizes_found).std()), 3)
+        found[f"{one.name}: spread of ln d"] = (
+            round(float(np.log(sizes_found).std()), 3) if len(sizes_found) else 0.0
+        )
     return found
+
+
+def true_sizes(picks: pd.DataFrame, reference: pd.DataFrame) -> Sizes:
+    """Give the diameters of accepted picks that match a particle, as shares of its diameter."""
+    real = reference[~reference["ignore"].astype(bool)]
+    chosen = picks[picks["accepted"]]
+    found = match_nearest_first(
+        chosen[["x", "y"]].to_numpy(), real[["x", "y"]].to_numpy(), real["diameter_px"].to_numpy() / 4
+    ).reference_of_pick
+    matched = found != UNMATCHED
+    return chosen["diameter_px"].to_numpy()[matched] / real["diameter_px"].to_numpy()[found[matched]]
 
 
 def pick_set(model: Model, files: list[Path], config: PickConfig) -> dict[str, pd.DataFrame]:
@@ -240,12 +259,16 @@ def run(bench: Bench, group: str, variant: Variant) -> dict[str, object]:
     """Train and judge one variant."""
     recipe = bench.recipe(variant)
     folder = bench.out / "models" / f"{hash_of(recipe):08x}"  # groups share their common variant
-    started = time.perf_counter()
-    if not (folder / "run.json").exists():
+    if not (folder / DONE).exists():
         train(recipe, bench.data, folder, bench.device, resume=True)
-        (folder / "run.json").write_text(json.dumps({"seconds": round(time.perf_counter() - started)}) + "\n")
+        (folder / DONE).touch()
     model = load_model(str(folder), bench.device)
-    return {"group": group, "variant": variant.name, "steps": bench.steps, **judge(bench, variant, model)}
+    return {"group": group, "variant": variant.name, **budget(bench), **judge(bench, variant, model)}
+
+
+def budget(bench: Bench) -> dict[str, int]:
+    """Give what all variants share, for the record."""
+    return {"steps": bench.steps, "crop px": bench.crop_px, "micrographs": bench.micrographs}
 
 
 def main() -> None:
@@ -266,6 +289,8 @@ def main() -> None:
     )  # fmt: skip
     record = options.out / "ablations.json"
     rows = json.loads(record.read_text()) if record.exists() else []
+    if any(row[key] != value for row in rows for key, value in budget(bench).items()):
+        raise SystemExit(f"{record}: holds variants of another budget; give another --out")
     done = {(row["group"], row["variant"]) for row in rows}
     for group in options.group or list(groups()):
         for variant in groups()[group]:

@@ -6,7 +6,7 @@ Simulated micrographs of two structures that the shipped weights were not traine
 and an open one (6VSB). On each ladder one thing changes; the rest keeps the simulator's defaults, but for the
 ladder of noise: clean micrographs of particles 40 px across in a view 1024 px wide, to which white noise is
 added. There the ratio is the variance of the clean micrograph inside particles over that of the noise, pixel
-by pixel, as it is usually given. Prints Markdown tables and writes `OUT/ladders.json`.
+by pixel at that scale. Prints Markdown tables and writes `OUT/ladders.json`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from accuracy import LabelledSet, as_markdown, judge, load_set
 from held_out_samples import one_sample, write_library
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ from cryopick_cli.simulation.pool import simulate_folder
 STRUCTURES = ("1A6E", "6VSB")
 DIAMETERS_PX = (12.0, 16.0, 24.0, 36.0, 54.0, 80.0, 120.0, 200.0)
 RATIOS = (0.05, 0.035, 0.025, 0.018, 0.012, 0.008, 0.005)
-COVERAGES = (0.02, 0.05, 0.15, 0.3, 0.5, 0.75)
+COVERAGES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
 USUAL_PX = 40.0
 SEED = 55
 
@@ -41,8 +42,9 @@ def crowded(coverage: float) -> SimulationConfig:
     """Give particles that cover a share of the area, as near to each other as that takes."""
     usual = one_sample(USUAL_PX)
     layout = replace(
-        usual.layout, coverage=(coverage, coverage), spacing=(0.7, 0.7), clustered_probability=0.0
-    )
+        usual.layout, coverage=(coverage, coverage), spacing=(0.7, 0.7), clustered_probability=0.0,
+        uneven_probability=0.0,
+    )  # fmt: skip
     return replace(usual, layout=layout)
 
 
@@ -85,6 +87,15 @@ def in_particles(shape: tuple[int, ...], reference: NDArray[np.float64]) -> NDAr
     return inside
 
 
+def covered(files: list[Path], reference: dict[str, pd.DataFrame]) -> float:
+    """Give the mean share of the area that the discs of particles would fill side by side."""
+    shares = [
+        (np.pi / 4 * reference[file.stem]["diameter_px"] ** 2).sum() / read_micrograph(file).array.size
+        for file in files
+    ]
+    return float(np.mean(shares))
+
+
 def rungs(structures: Path, out: Path, name: str, count: int) -> Iterator[tuple[str, str, Path]]:
     """Simulate all rungs of a structure: ladder, rung, folder."""
     library = out / "libraries" / name
@@ -120,6 +131,7 @@ def main() -> None:
             files, reference = load_set(Path(), LabelledSet(rung, str(folder), str(folder)), 1000)
             found = judge(model, f"{name} {rung}", files, reference, PickConfig())
             row = rows.setdefault((ladder, rung), {"ladder": ladder, "rung": rung})
+            row[f"{name}: covered"] = round(covered(files, reference), 3)
             for key in ("reference", "AP", "best F1", "F1 at auto", "diameter ratio"):
                 row[f"{name}: {key}"] = found[key]
             print(json.dumps(row), flush=True)

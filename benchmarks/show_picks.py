@@ -43,7 +43,8 @@ def choose(result: EvaluationResult) -> list[str]:
     """Give the worst by F1, worst first, and as many spread evenly over the others."""
     ranked = sorted(result.per_micrograph, key=lambda name: result.per_micrograph[name].counts.f1)
     rest = ranked[OF_EACH:]
-    return ranked[:OF_EACH] + [rest[i * (len(rest) - 1) // (OF_EACH - 1)] for i in range(OF_EACH)]
+    spread = [rest[i * (len(rest) - 1) // (OF_EACH - 1)] for i in range(OF_EACH)] if rest else []
+    return ranked[:OF_EACH] + list(dict.fromkeys(spread))
 
 
 def draw(array: NDArray[np.float32], picks: pd.DataFrame, reference: pd.DataFrame, title: str) -> Image.Image:
@@ -92,8 +93,8 @@ def main() -> None:
         result = evaluate_picks(picks, reference)
         curve = result.curve
         (line,) = axes.plot(curve.recall, curve.precision, label=one.name)
-        at = np.flatnonzero(curve.threshold >= calibration.threshold)[-1]
-        axes.plot(curve.recall[at], curve.precision[at], "o", color=line.get_color())
+        above = np.flatnonzero(curve.threshold >= calibration.threshold)
+        axes.plot(curve.recall[above[-1:]], curve.precision[above[-1:]], "o", color=line.get_color())
         if "klh" not in one.name:
             continue
         by_stem = {file.stem: file for file in files}

@@ -148,7 +148,7 @@ def _draw(path: Path, micrograph: Path, picks: pd.DataFrame) -> bool:
     """Draw a micrograph with its picks, or remove its picture; tell whether it was drawn."""
     try:
         array = read_micrograph(micrograph).array
-    except CryopickError:
+    except (CryopickError, OSError, ValueError, MemoryError):
         path.unlink()
         return False
     draw_picks(path, array, picks)

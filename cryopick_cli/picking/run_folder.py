@@ -272,7 +272,8 @@ class RunFolder:
 
     def _discard(self, relative: str) -> None:
         """Remove what an earlier run has made of a micrograph that cannot be picked any more."""
-        for path in (self._part(relative), *self._files_of(relative)):
+        shown = (picture_of(self.folder, relative), self.mask_path_of(relative))
+        for path in (self._part(relative), *self._files_of(relative), *shown):
             path.unlink(missing_ok=True)
 
     def _remove_earlier_run(self, given: set[str]) -> None:
@@ -287,7 +288,7 @@ class RunFolder:
             if relative in given:
                 kept = {self.path_of(relative, name) for name in self._own_files()}
                 stale = [path for path in stale if path not in kept]
-            for path in (*stale, picture_of(self.folder, relative)):
+            for path in (*stale, picture_of(self.folder, relative), self.mask_path_of(relative)):
                 path.unlink(missing_ok=True)
         for name in formats:
             if FORMATS[name].one_file and name not in self.config.formats:

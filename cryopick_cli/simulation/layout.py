@@ -17,7 +17,7 @@ def draw_count(rng: np.random.Generator, config: LayoutConfig, diameter_px: floa
     share = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     # A third of the micrographs are well filled, as good grids are.
     if rng.random() < 0.33:
-        share = rng.uniform(0.25 * high, high)
+        share = rng.uniform(max(low, 0.25 * high), high)
     count = share * edge**2 / (0.25 * np.pi * diameter_px**2)
     return int(np.clip(round(count), 1, config.most_particles))
 

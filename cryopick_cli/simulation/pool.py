@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, as_completed
-from dataclasses import dataclass
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-from cryopick_cli.errors import ConfigError
+from cryopick_cli.errors import ConfigError, CryopickError, OutputError
+from cryopick_cli.formats.atomic import write_text
 from cryopick_cli.simulation.config import CheckedConfig, SimulationConfig, setting
 from cryopick_cli.simulation.folder import is_finished, make_folder, remove_simulated, stem_of
 from cryopick_cli.simulation.simulate import SimulatedMicrograph
 from cryopick_cli.simulation.workers import draw_numbered, open_library, start_workers, write_numbered
+
+log = logging.getLogger(__name__)
+
+NOTE_FILE = "pool.json"
 
 
 def simulate_folder(
@@ -155,6 +163,7 @@ class SimulationPool:
         self._config = config
         self._pool = pool
         self._executor = start_workers(library, pool.workers)
+        self._claim(library)
         self._pending: dict[int, Future[str]] = {}
 
     def __enter__(self) -> SimulationPool:
@@ -167,7 +176,7 @@ class SimulationPool:
         """End the worker processes; the files stay."""
         self._executor.shutdown(cancel_futures=True)
 
-    def round(self, number: int) -> list[str]:
+    def make_round(self, number: int) -> list[str]:
         """Give the stems of a round, all finished; order the next round's and delete the last one's.
 
         Rounds come in rising order; a run that goes on may start at any.
@@ -176,13 +185,19 @@ class SimulationPool:
         ------
         OutputError
             If a micrograph cannot be written.
+        CryopickError
+            If a worker process was ended from outside.
         """
         first = number * self._pool.renewed
         wanted = range(first, first + self._pool.size)
-        self._order(range(first, wanted.stop + self._pool.renewed))
-        for one in wanted:
-            if one in self._pending:
-                self._pending.pop(one).result()
+        try:
+            self._order(range(first, wanted.stop + self._pool.renewed))
+            self._wait(wanted)
+        except BrokenProcessPool as error:
+            raise CryopickError(
+                f"{self.folder}: a process that simulates was ended from outside, perhaps for want of "
+                "memory; resume, with fewer pool.workers"
+            ) from error
         for gone in range(max(0, first - self._pool.renewed), first):
             remove_simulated(self.folder, stem_of(self._pool.seed, gone))
         return [stem_of(self._pool.seed, one) for one in wanted]
@@ -194,3 +209,24 @@ class SimulationPool:
                 self._pending[number] = self._executor.submit(
                     write_numbered, self._config, self._pool.seed, number, self.folder
                 )
+
+    def _wait(self, numbers: range) -> None:
+        """Wait for micrographs that are ordered and not finished."""
+        ordered = [number for number in numbers if number in self._pending]
+        left = sum(not self._pending[number].done() for number in ordered)
+        if left:
+            log.info("%s: %d of %d micrographs are still being simulated", self.folder, left, len(numbers))
+        for number in ordered:
+            self._pending.pop(number).result()
+
+    def _claim(self, library: str | Path | None) -> None:
+        """Note what the folder's micrographs are simulated from, and refuse those of other settings."""
+        kept = {key: value for key, value in asdict(self._pool).items() if key == "seed"}
+        note = json.dumps({"settings": asdict(self._config), "structures": str(library), **kept}) + "\n"
+        path = self.folder / NOTE_FILE
+        if path.exists() and path.read_text(encoding="utf-8") != note:
+            raise OutputError(
+                f"{self.folder}: holds micrographs simulated with other settings, structures or seed than "
+                "those asked for; remove the folder, or go on with the settings of then"
+            )
+        write_text(path, note, overwrite=True)

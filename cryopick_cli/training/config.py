@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,9 +57,14 @@ class SimulatedSourceConfig:
     pool: PoolConfig = field(default_factory=PoolConfig)
 
     def __post_init__(self) -> None:
-        """Refuse sources that are never drawn from."""
+        """Refuse sources that are never drawn from, and names that are no folder's."""
         if self.share <= 0:
             raise ConfigError(f"source {self.name}: found share {self.share}, expected a positive number")
+        if not re.fullmatch(r"\w[\w .-]*", self.name):
+            raise ConfigError(
+                f"simulated.name: found {self.name!r}, expected letters, digits, blanks, dots and hyphens, "
+                "as it names a folder"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,7 @@ class Sources:
         """End the processes that simulate; what is simulated stays."""
         self._opened.close()
 
-    def list(self, number: int) -> list[list[LabelledMicrograph]]:
+    def list_round(self, number: int) -> list[list[LabelledMicrograph]]:
         """List the micrographs of a round, source by source, in the order of the recipe's shares.
 
         Raises
@@ -60,7 +60,7 @@ class Sources:
         """
         found = [find_labelled(source, self._data) for source in self._config.sources]
         for pool in self._pools:
-            stems = pool.round(number)
+            stems = pool.make_round(number)
             found.append(
                 [read_labelled(pool.folder / f"{stem}.mrc", pool.folder / f"{stem}.csv") for stem in stems]
             )
@@ -69,4 +69,4 @@ class Sources:
 
 def _open_pool(source: SimulatedSourceConfig, data: Path, cache: Path) -> SimulationPool:
     library = None if source.structures is None else data / source.structures
-    return SimulationPool(source.settings, cache / source.name.replace("/", "_"), library, source.pool)
+    return SimulationPool(source.settings, cache / source.name, library, source.pool)

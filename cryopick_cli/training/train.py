@@ -89,7 +89,7 @@ def train(
 
     point = initial.card.operating_point if initial else _new_operating_point(config)
     with Sources(config, data, out / SIMULATED_FOLDER) as sources:
-        train_steps(state, sources.list, config, device, checkpoint, judge, report, stop)
+        train_steps(state, sources.list_round, config, device, checkpoint, judge, report, stop)
     write_text(out / HISTORY_FILE, json.dumps(state.history, indent=1) + "\n", overwrite=True)
     facts = {**(about or {}), "recipe": to_mapping(config), "steps": state.step}
     return save_model(out, averaged_network(state), named, point, facts)

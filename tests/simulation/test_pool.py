@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import mrcfile
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cryopick_cli.errors import ConfigError, InputError, OutputError
+from cryopick_cli.errors import ConfigError, CryopickError, InputError, OutputError
 from cryopick_cli.formats.inputs import find_micrographs
 from cryopick_cli.formats.micrograph import read_micrograph
 from cryopick_cli.formats.registry import read_coordinates
@@ -120,13 +121,13 @@ def test_stream_gives_the_numbers_in_order() -> None:
 def test_pool_moves_along_the_run(tmp_path: Path) -> None:
     settings = PoolConfig(size=3, renewed=2, seed=3)
     with SimulationPool(TINY, tmp_path, None, settings) as pool:
-        rounds = [pool.round(number) for number in range(3)]
+        rounds = [pool.make_round(number) for number in range(3)]
         assert rounds == [[stem_of(3, n) for n in range(first, first + 3)] for first in (0, 2, 4)]
         assert all((tmp_path / f"{stem}.csv").exists() for stem in rounds[2])
         assert not any((tmp_path / f"{stem_of(3, n)}.mrc").exists() for n in range(4))
     before = (tmp_path / f"{rounds[2][0]}.mrc").read_bytes()
     with SimulationPool(TINY, tmp_path, None, settings) as resumed:
-        assert resumed.round(2) == rounds[2]
+        assert resumed.make_round(2) == rounds[2]
     assert (tmp_path / f"{rounds[2][0]}.mrc").read_bytes() == before
 
 
@@ -137,4 +138,23 @@ def test_pool_says_what_a_worker_could_not_write(tmp_path: Path) -> None:
         SimulationPool(TINY, tmp_path, None, PoolConfig(size=1, renewed=0)) as pool,
         pytest.raises(OutputError, match=stem_of(0, 0)),
     ):
-        pool.round(0)
+        pool.make_round(0)
+
+
+@pytest.mark.slow
+def test_pool_refuses_micrographs_of_other_settings(tmp_path: Path) -> None:
+    with SimulationPool(TINY, tmp_path, None, PoolConfig(size=1, renewed=0)) as pool:
+        pool.make_round(0)
+    with SimulationPool(TINY, tmp_path, None, PoolConfig(size=2, renewed=1)):  # size and pace may change
+        pass
+    other = SimulationConfig(size_px=192)
+    with pytest.raises(OutputError, match="other settings"):
+        SimulationPool(other, tmp_path, None, PoolConfig(size=1, renewed=0))
+
+
+@pytest.mark.slow
+def test_pool_says_that_a_worker_was_ended(tmp_path: Path) -> None:
+    with SimulationPool(TINY, tmp_path, None, PoolConfig(size=1, renewed=0)) as pool:
+        pool._executor.submit(os._exit, 1)
+        with pytest.raises(CryopickError, match=r"ended from outside.*fewer pool\.workers"):
+            pool.make_round(0)

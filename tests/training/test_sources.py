@@ -37,6 +37,9 @@ def test_a_simulated_source_is_part_of_a_recipe(recipe: Recipe) -> None:
     assert recipe(sources=(), simulated=(FRESH,)).shares == (3.0,)
     with pytest.raises(ConfigError, match="one name twice"):
         recipe(simulated=(FRESH, FRESH))
+    for name in ("", "..", "a/b", ".hidden"):
+        with pytest.raises(ConfigError, match="names a folder"):
+            SimulatedSourceConfig(name=name)
     with pytest.raises(ConfigError, match="share 0"):
         SimulatedSourceConfig(share=0)
 
@@ -50,7 +53,7 @@ def test_structures_that_are_away_are_told_at_once(recipe: Recipe, tmp_path: Pat
 @pytest.mark.slow
 def test_rounds_hold_files_and_fresh_micrographs(planted_data: Path, recipe: Recipe) -> None:
     with Sources(recipe(simulated=(FRESH,)), planted_data, planted_data / "cache") as sources:
-        first, second = sources.list(0), sources.list(1)
+        first, second = sources.list_round(0), sources.list_round(1)
     assert [one.path for one in first[0]] == [one.path for one in second[0]]
     assert [one.path.stem for one in first[1]] == ["sim_0008_000000", "sim_0008_000001"]
     assert [one.path.stem for one in second[1]] == ["sim_0008_000001", "sim_0008_000002"]
