@@ -1,7 +1,8 @@
 """Size consistency at inference: all particles of a data set have nearly one size, so odd sizes fade.
 
 The mode of log diameter over confident candidates is the data set's size; each score is multiplied by a
-soft factor of the distance to it. Works on tables of diameters and scores; knows no micrographs.
+soft factor of the distance to it. How near to each other picks may lie goes with the size. Works on tables of
+diameters and scores; knows no micrographs.
 """
 
 from __future__ import annotations

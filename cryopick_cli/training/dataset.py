@@ -1,7 +1,7 @@
 """Micrographs with reference coordinates -> crops of random position and random size, resized to one size.
 
-Item ``i`` depends on the seed and on ``i`` alone, so a resumed run sees what an uninterrupted one would
-have seen.
+Item ``i`` depends on the seed, on ``i`` and on the micrographs listed alone, so a resumed run sees what an
+uninterrupted one would have seen.
 """
 
 from __future__ import annotations
