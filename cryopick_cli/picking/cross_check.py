@@ -28,15 +28,15 @@ _DISC_DIAMETER_OVER_SIGMA = 2 * np.sqrt(2)
 class CrossCheckConfig:
     """How the second estimate of the diameter is made, and when the two are too far apart."""
 
-    micrographs: int = field(default=4, metadata={"help": "Micrographs whose picks are averaged, at most."})
+    micrographs: int = field(default=8, metadata={"help": "Micrographs whose picks are averaged, at most."})
     fewest_picks: int = field(default=10, metadata={"help": "Picks below which there is no estimate."})
-    reach: float = field(default=2.0, metadata={"help": "Half the edge of the patches, in diameters."})
+    reach: float = field(default=1.5, metadata={"help": "Half the edge of the patches, in diameters."})
     alone: float = field(
-        default=1.5, metadata={"help": "Diameters within which a pick that counts has no neighbour."}
+        default=1.25, metadata={"help": "Diameters within which a pick that counts has no neighbour."}
     )
     scales: int = field(default=48, metadata={"help": "Sigmas tried, from a tenth of the diameter to one."})
     far_apart: float = field(
-        default=1.8, metadata={"help": "Factor between the two estimates from which the user is told."}
+        default=2.0, metadata={"help": "Factor between the two estimates from which the user is told."}
     )
 
     def __post_init__(self) -> None:

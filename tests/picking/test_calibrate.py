@@ -381,8 +381,8 @@ def test_the_diameter_has_a_second_opinion(planted_model: Model, plant: Plant) -
     assert found.prior is not None
     assert found.scale_space_diameter == pytest.approx(found.prior.diameter, rel=0.15)
     assert not found.sizes_differ(config.cross_check)
-    assert replace(found, scale_space_diameter=0.5 * found.prior.diameter).sizes_differ(config.cross_check)
-    assert replace(found, scale_space_diameter=2.0 * found.prior.diameter).sizes_differ(config.cross_check)
+    assert replace(found, scale_space_diameter=0.4 * found.prior.diameter).sizes_differ(config.cross_check)
+    assert replace(found, scale_space_diameter=2.5 * found.prior.diameter).sizes_differ(config.cross_check)
     assert not replace(found, scale_space_diameter=None).sizes_differ(config.cross_check)
 
 

@@ -46,10 +46,11 @@ def test_picks_of_several_views_count_together(rng: np.random.Generator) -> None
     assert scale_space_diameter(views, 40.0, CONFIG) == pytest.approx(40.0, rel=0.06)
 
 
-def test_what_is_far_larger_than_thought_is_told_by_the_largest_size(rng: np.random.Generator) -> None:
+def test_what_is_far_larger_than_thought_looks_far_larger(rng: np.random.Generator) -> None:
     view = view_of("disc", 60.0, rng)
     found = scale_space_diameter([(view, *CENTRES.T)], 22.0, CONFIG)
-    assert found == pytest.approx(22.0 * 2 * np.sqrt(2), rel=0.05)
+    assert found is not None
+    assert found >= CONFIG.far_apart * 22.0
 
 
 def test_noise_gives_no_size(rng: np.random.Generator) -> None:
