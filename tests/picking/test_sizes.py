@@ -76,9 +76,9 @@ def test_every_ball_comes_back_where_it_was(
     assert distance.max() < 0.25 * diameter, "a ball is lost"
     assert len(found) <= 1.1 * len(centres)
     assert np.median(distance) < pixel
-    # No shift: the mean error vanishes with the number of balls.
+    # No shift of half a pixel anywhere on the way: the mean error is a fraction of the network's pixel.
     shift = (found[nearest] - centres).mean(axis=0)
-    assert np.abs(shift).max() < 0.1 * pixel + 4 * distance.std() / np.sqrt(len(centres))
+    assert np.abs(shift).max() < 0.3 * pixel + 4 * distance.std() / np.sqrt(len(centres))
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def test_sources_that_cannot_be_drawn_from_are_refused(values: dict[str, Any], c
 
 
 def test_a_recipe_without_data_is_refused() -> None:
-    with pytest.raises(ConfigError, match="sources: found none"):
+    with pytest.raises(ConfigError, match="sources, simulated: found none"):
         TrainConfig()
 
 

@@ -168,17 +168,17 @@ def test_a_short_training_learns_the_planted_particles(
 
 
 @pytest.mark.slow
-def test_resnet_18_overfits_in_eighty_steps(planted_data: Path, recipe: Recipe, cpu: DeviceChoice) -> None:
+def test_resnet_18_overfits_in_a_hundred_steps(planted_data: Path, recipe: Recipe, cpu: DeviceChoice) -> None:
     config = recipe(
-        optimiser=OptimiserConfig(steps=80, batch=4, warm_up=5, learning_rate=1e-3, average=0.9),
+        optimiser=OptimiserConfig(steps=100, batch=4, warm_up=5, learning_rate=1e-3, average=0.9),
         crop=CropConfig(size_px=128, smallest_side_px=100, working_diameter_px=28.0, working_share=1.0),
         augment=AugmentConfig(
             phase_noise=0, wrong_contrast=0, band_pass=0, denoise=0, local_contrast=0, squash=0
         ),
         loss=LossConfig(fewest_anchors=1),
         validation=(PLANTED,),
-        checkpoint_every=80,
-        validate_every=80,
+        checkpoint_every=100,
+        validate_every=100,
     )
     figures = learn(config, planted_data, cpu)
     assert figures["best_f1"] > 0.8
