@@ -70,7 +70,7 @@ def add_noise(folder: Path, ratio: float) -> Path:
     for path in sorted(folder.glob("*.mrc")):
         array = read_micrograph(path).array
         reference = path.with_suffix(".csv")
-        inside = in_particles(array.shape, np.loadtxt(reference, delimiter=",", skiprows=1, ndmin=2))
+        inside = in_particles(array.shape, pd.read_csv(reference))
         sigma = float(np.sqrt(array[inside].var() / ratio))
         noise = np.random.default_rng([SEED, len(array[inside])]).normal(0, sigma, array.shape)
         write_micrograph(noisy / path.name, (array + noise).astype(np.float32), overwrite=True)
@@ -78,11 +78,11 @@ def add_noise(folder: Path, ratio: float) -> Path:
     return noisy
 
 
-def in_particles(shape: tuple[int, ...], reference: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Mark the discs of all particles: x, y and diameter are the first columns."""
+def in_particles(shape: tuple[int, ...], reference: pd.DataFrame) -> NDArray[np.bool_]:
+    """Mark the discs of all particles."""
     rows, columns = np.indices(shape)
     inside = np.zeros(shape, dtype=bool)
-    for x, y, diameter in reference[:, :3]:
+    for x, y, diameter in reference[["x", "y", "diameter_px"]].to_numpy():
         inside |= (columns - x) ** 2 + (rows - y) ** 2 <= (diameter / 2) ** 2
     return inside
 
