@@ -35,7 +35,14 @@ DIAMETERS_PX = (12.0, 16.0, 24.0, 36.0, 54.0, 80.0, 120.0, 200.0)
 RATIOS = (0.05, 0.035, 0.025, 0.018, 0.012, 0.008, 0.005)
 COVERAGES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
 USUAL_PX = 40.0
+LADDERS = ("diameter", "noise", "coverage")
 SEED = 55
+
+
+def of_any_size(diameter: float) -> SimulationConfig:
+    """Give particles of a diameter, px, whatever pixel size that takes; else shapes stand in for them."""
+    usual = one_sample(diameter)
+    return replace(usual, particles=replace(usual.particles, pixel_size=(0.3, 30.0)))
 
 
 def crowded(coverage: float) -> SimulationConfig:
@@ -96,8 +103,8 @@ def covered(files: list[Path], reference: dict[str, pd.DataFrame]) -> float:
     return float(np.mean(shares))
 
 
-def rungs(structures: Path, out: Path, name: str, count: int) -> Iterator[tuple[str, str, Path]]:
-    """Simulate all rungs of a structure: ladder, rung, folder."""
+def rungs(structures: Path, out: Path, name: str, ladder: str, count: int) -> Iterator[tuple[str, Path]]:
+    """Simulate all rungs of a ladder with one structure: rung, folder."""
     library = out / "libraries" / name
     write_library(structures, library, only=name)
 
@@ -106,12 +113,15 @@ def rungs(structures: Path, out: Path, name: str, count: int) -> Iterator[tuple[
         list(simulate_folder(config, count=count, seed=SEED, out=path, library=library, workers=2))
         return path
 
-    for diameter in DIAMETERS_PX:
-        yield "diameter, px", f"{diameter:.0f}", simulate(f"diameter_{diameter:.0f}", one_sample(diameter))
-    for ratio in RATIOS:
-        yield "signal to noise", str(ratio), add_noise(simulate("clean", clean()), ratio)
-    for coverage in COVERAGES:
-        yield "coverage", str(coverage), simulate(f"coverage_{coverage}", crowded(coverage))
+    if ladder == "diameter":
+        for diameter in DIAMETERS_PX:
+            yield f"{diameter:.0f} px", simulate(f"diameter_{diameter:.0f}", of_any_size(diameter))
+    if ladder == "noise":
+        for ratio in RATIOS:
+            yield str(ratio), add_noise(simulate("clean", clean()), ratio)
+    if ladder == "coverage":
+        for coverage in COVERAGES:
+            yield str(coverage), simulate(f"coverage_{coverage}", crowded(coverage))
 
 
 def main() -> None:
@@ -123,26 +133,25 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", default=DEFAULT_WEIGHTS)
     parser.add_argument("--count", type=int, default=4, help="micrographs a rung")
+    parser.add_argument("--ladder", action="append", choices=LADDERS)
     options = parser.parse_args()
     model = load_model(options.weights, choose_device("auto"))
-    rows: dict[tuple[str, str], dict[str, object]] = {}
-    for name in STRUCTURES:
-        for ladder, rung, folder in rungs(options.structures, options.out, name, options.count):
-            files, reference = load_set(Path(), LabelledSet(rung, str(folder), str(folder)), 1000)
-            found = judge(model, f"{name} {rung}", files, reference, PickConfig())
-            row = rows.setdefault((ladder, rung), {"ladder": ladder, "rung": rung})
-            row[f"{name}: covered"] = round(covered(files, reference), 3)
-            for key in ("reference", "AP", "best F1", "F1 at auto", "diameter ratio"):
-                row[f"{name}: {key}"] = found[key]
-            print(json.dumps(row), flush=True)
-    (options.out / "ladders.json").write_text(json.dumps(list(rows.values()), indent=1) + "\n")
-    for ladder in dict.fromkeys(ladder for ladder, _ in rows):
-        table = [
-            {k: v for k, v in row.items() if k != "ladder"}
-            for row in rows.values()
-            if row["ladder"] == ladder
-        ]
-        print(f"\n{ladder}\n\n" + as_markdown(table))
+    record = options.out / "ladders.json"
+    tables = json.loads(record.read_text()) if record.exists() else {}
+    for ladder in options.ladder or LADDERS:
+        rows: dict[str, dict[str, object]] = {}
+        for name in STRUCTURES:
+            for rung, folder in rungs(options.structures, options.out, name, ladder, options.count):
+                files, reference = load_set(Path(), LabelledSet(rung, str(folder), str(folder)), 1000)
+                found = judge(model, f"{name} {rung}", files, reference, PickConfig())
+                row = rows.setdefault(rung, {ladder: rung})
+                row[f"{name}: covered"] = round(covered(files, reference), 3)
+                for key in ("reference", "AP", "best F1", "F1 at auto", "diameter ratio"):
+                    row[f"{name}: {key}"] = found[key]
+                print(json.dumps(row), flush=True)
+        tables[ladder] = list(rows.values())
+        record.write_text(json.dumps(tables, indent=1) + "\n")
+        print(f"\n{ladder}\n\n" + as_markdown(tables[ladder]))
 
 
 if __name__ == "__main__":
