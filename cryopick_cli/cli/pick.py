@@ -12,6 +12,7 @@ from cryopick_cli.cli.console import Console
 from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.cli.run import PickingRun
 from cryopick_cli.formats.inputs import find_micrographs
+from cryopick_cli.formats.star import write_coords_suffix
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
 from cryopick_cli.picking.batch import Batch
@@ -59,7 +60,8 @@ def pick(
     """Pick particles in micrographs; the particle size need not be known.
 
     Writes into --out, in the folder tree of the input: <stem>_autopick.star (RELION) and <stem>.box (EMAN) of
-    the accepted picks, autopick.star (RELION 4 and 5's list), picks.csv with every candidate, summary.csv
+    the accepted picks, autopick.star (RELION 4 and 5's list; from a micrographs STAR file RELION 3.1's
+    coords_suffix_autopick.star too), picks.csv with every candidate, summary.csv
     with a row a micrograph, run.json, and pictures of some micrographs with their picks. Coordinates are
     centres in pixels of the micrograph, origin at the first stored pixel, y down the stored rows.
     """
@@ -77,5 +79,12 @@ def pick(
     run.calibrate()
     rows = run.pick()
     run.conclude(rows)
+    if "star" in files.formats and (table := _only_star(inputs)):
+        write_coords_suffix(out / "coords_suffix_autopick.star", table, overwrite=True)
     if not all(row.done for row in rows):
         click.get_current_context().exit(1)
+
+
+def _only_star(inputs: tuple[str, ...]) -> str | None:
+    """Give the one micrographs STAR file that is the whole input, None where it is anything else."""
+    return inputs[0] if len(inputs) == 1 and Path(inputs[0]).suffix == ".star" else None

@@ -587,3 +587,16 @@ def test_that_the_target_moves_nothing_where_there_seems_to_be_no_particle_is_sa
     assert "none clearly seen, where --target recall moves nothing; --threshold" in result.stderr
     assert record()["calibrations"]["260x200 px"]["threshold"] == OperatingPoint().empty_threshold
     assert "--target" not in pick("--overwrite", "--weights", "strict").stderr
+
+
+def test_one_micrographs_star_gives_relion_3_its_coordinates(pick: Pick, weights: Path) -> None:
+    assert pick("--overwrite").exit_code == 0
+    assert not Path("out/coords_suffix_autopick.star").exists()  # a folder is no table
+    Path("mics.star").write_text("data_\nloop_\n_rlnMicrographName\nmics/a.mrc\nmics/b.mrc\n")
+    given = ["pick", "--in", "mics.star", "--weights", str(weights), "--device", "cpu", "--pictures", "0"]
+    for out, extra, written in (("job", [], True), ("boxes", ["--format", "box"], False)):
+        result = CliRunner().invoke(cli, [*given, "--out", out, *extra])
+        assert result.exit_code == 0, result.output
+        suffix = Path(out) / "coords_suffix_autopick.star"
+        assert suffix.exists() == written
+        assert not written or suffix.read_text() == "mics.star\n"
