@@ -221,8 +221,8 @@ class SimulationPool:
 
     def _claim(self, library: str | Path | None) -> None:
         """Note what the folder's micrographs are simulated from, and refuse those of other settings."""
-        kept = {key: value for key, value in asdict(self._pool).items() if key == "seed"}
-        note = json.dumps({"settings": asdict(self._config), "structures": str(library), **kept}) + "\n"
+        claimed = {"settings": asdict(self._config), "structures": str(library), "seed": self._pool.seed}
+        note = json.dumps(claimed) + "\n"
         path = self.folder / NOTE_FILE
         if path.exists() and path.read_text(encoding="utf-8") != note:
             raise OutputError(
