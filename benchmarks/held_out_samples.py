@@ -5,7 +5,8 @@
         --simulated held_out/samples
 
 Diameters go from 14 to 190 px in a view 1024 px wide. The structures are those that the recipes in `weights/`
-leave out; `--training` writes the library of all others.
+leave out; `--training` writes the library of all others. `--development` simulates other samples, on which
+rules between network and picks may be settled; one micrograph in eight of theirs holds no particle.
 """
 
 from __future__ import annotations
@@ -30,11 +31,29 @@ SAMPLES = {
     "1B35": 137.0,
     "5MRC-map10": 190.0,
 }
-"""Structure -> diameter, px."""
+"""Structure -> diameter, px. Kept out of training."""
+
+DEVELOPMENT = {
+    "6Z6U": 20.0,
+    "6ITC": 24.0,
+    "1MNF": 28.0,
+    "1FUI": 32.0,
+    "6WNK": 36.0,
+    "5WUA": 40.0,
+    "4V5A": 44.0,
+    "1IGT": 48.0,
+    "6Q20": 54.0,
+    "1FNT": 62.0,
+    "1E9Y": 75.0,
+    "4V6X": 95.0,
+    "2HWE": 130.0,
+    "1EAB": 160.0,
+}
+"""Structure -> diameter, px. For settling rules: some were trained on, by other micrographs."""
 
 
-def one_sample(diameter: float) -> SimulationConfig:
-    """Give the simulator's defaults for one kind of particle at one diameter, none of them empty."""
+def one_sample(diameter: float, empty: float = 0.0) -> SimulationConfig:
+    """Give the simulator's defaults for one kind of particle at one diameter, and a share of empty views."""
     config = SimulationConfig()
     particles = replace(
         ParticleConfig(),
@@ -42,7 +61,7 @@ def one_sample(diameter: float) -> SimulationConfig:
         procedural_share=0.0,
         second_species_probability=0.0,
     )
-    return replace(config, particles=particles, layout=replace(config.layout, empty_probability=0.0))
+    return replace(config, particles=particles, layout=replace(config.layout, empty_probability=empty))
 
 
 def write_library(structures: Path, folder: Path, *, only: str | None = None) -> None:
@@ -66,16 +85,18 @@ def main() -> None:
     parser.add_argument(
         "--training", action="store_true", help="write the library without the samples to --out, and stop"
     )
+    parser.add_argument("--development", action="store_true", help="simulate the development samples")
     options = parser.parse_args()
     if options.training:
         write_library(options.structures, options.out)
         return
-    for name, diameter in SAMPLES.items():
+    samples, empty = (DEVELOPMENT, 0.125) if options.development else (SAMPLES, 0.0)
+    for name, diameter in samples.items():
         library = options.out / "libraries" / name
         write_library(options.structures, library, only=name)
         folder = options.out / "samples" / f"{diameter:03.0f}px_{name}"
         made = simulate_folder(
-            one_sample(diameter),
+            one_sample(diameter, empty),
             count=options.count,
             seed=options.seed,
             out=folder,
