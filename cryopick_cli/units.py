@@ -21,6 +21,27 @@ BOX_PER_DIAMETER = 1.5
 Number = TypeVar("Number", float, NDArray[np.float64])
 
 _LENGTH = re.compile(r"^\s*([0-9]*\.?[0-9]+)\s*(A|Å|px)?\s*$", re.IGNORECASE)
+_PIXEL_SIZE = re.compile(
+    r"^\s*((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?:(?:A|Å)(?:\s*/\s*(?:px|pix|pixel))?)?\s*$", re.IGNORECASE
+)
+
+
+def parse_pixel_size(text: str) -> float:
+    """Read a pixel size in Å: ``1.06``, ``1.06A``, ``1.06 Å`` or ``1.06 Å/px``.
+
+    Raises
+    ------
+    ConfigError
+        If the text is anything else, such as a length in pixels, or not above 0.
+    """
+    match = _PIXEL_SIZE.match(text)
+    value = float(match.group(1)) if match is not None else 0.0
+    if not 0 < value < float("inf"):
+        raise ConfigError(
+            f"pixel size: found {text!r}, expected a positive number of Å a pixel, like 1.06, 1.06A or "
+            "1.06A/px; it stands in the micrographs' STAR file or in the microscope's settings"
+        )
+    return value
 
 
 def to_px(length_in_angstrom: float, pixel_size: float) -> float:

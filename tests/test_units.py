@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cryopick_cli.errors import ConfigError
 from cryopick_cli.units import (
     Length,
+    parse_pixel_size,
     rescale_coordinate,
     round_to_even,
     suggest_box_size,
@@ -125,6 +126,34 @@ def test_lengths_without_unit_or_size_are_refused_by_name(text: str) -> None:
         ConfigError, match=r"expected a positive number with its unit, like 120A or 90px"
     ) as error:
         Length.parse(text)
+    assert repr(text) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("4.4", 4.4),
+        ("4.4A", 4.4),
+        ("4.4 Å", 4.4),
+        ("4.4\u212b", 4.4),
+        ("4.4a/px", 4.4),
+        ("4.4 Å / pixel", 4.4),
+        (".885 A/pix", 0.885),
+        ("1.", 1),
+        ("1.06e+00", 1.06),
+    ],
+)
+def test_pixel_sizes_are_in_angstrom_with_or_without_the_unit(text: str, value: float) -> None:
+    assert parse_pixel_size(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["4.4px", "0", "0A", "-1", "", "A", "A/px", "4.4/px", "0.44nm", "1,06", "4.4 Å/A", "nan", "inf", "1e999"],
+)
+def test_other_pixel_sizes_are_refused_by_name(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"expected a positive number of Å a pixel, like 1\.06") as error:
+        parse_pixel_size(text)
     assert repr(text) in str(error.value)
 
 

@@ -87,13 +87,7 @@ HEADERS = (
     "--diameter",
     help="Diameter of reference particles whose file gives none; in Å it needs --pixel-size.",
 )
-@options.option(
-    "--pixel-size",
-    section=options.PARTICLE,
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="Å",
-    help="Pixel size of the micrographs in Å, for a --diameter in Å.",
-)
+@options.pixel_size_for("for a --diameter in Å")
 @options.options_from(EvaluationConfig, section="Matching", leave_out=("diameter_px",))
 @options.no_check
 @options.console

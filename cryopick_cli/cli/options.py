@@ -18,7 +18,7 @@ import click
 
 from cryopick_cli.cli.console import open_console
 from cryopick_cli.errors import ConfigError
-from cryopick_cli.units import Length
+from cryopick_cli.units import Length, parse_pixel_size
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
@@ -85,13 +85,22 @@ def output(help: str = "Folder for the results.") -> Decorator:
     return option("-o", "--out", section=FILES, required=True, type=kind, metavar="DIR", help=help)
 
 
-pixel_size = option(
-    "--pixel-size",
-    section=PARTICLE,
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="Å",
-    help="Pixel size of the micrographs in Å, in place of what the STAR file or the header says.",
-)
+def _read_pixel_size(ctx: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return parse_pixel_size(text)
+    except ConfigError as error:
+        raise click.BadParameter(str(error), ctx, parameter) from error
+
+
+def pixel_size_for(purpose: str) -> Decorator:
+    """Add ``--pixel-size``, handed over in Å, with its purpose in the help."""
+    help = f"Pixel size of the micrographs in Å, {purpose}."
+    return option("--pixel-size", section=PARTICLE, metavar="Å", callback=_read_pixel_size, help=help)
+
+
+pixel_size = pixel_size_for("in place of what the STAR file or the header says")
 
 weights = option(
     "-w",

@@ -17,7 +17,8 @@ from cryopick_cli.cli.main import EXIT_INTERRUPTED
 from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.cli.run import PickingRun
 from cryopick_cli.formats.inputs import find_micrographs
-from cryopick_cli.formats.relion_job import PICKING_NODES, Outcome, RelionJob
+from cryopick_cli.formats.relion_job import Outcome, RelionJob
+from cryopick_cli.formats.relion_nodes import picking_nodes, project_version
 from cryopick_cli.formats.star import write_coords_suffix
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
@@ -113,5 +114,5 @@ def _pick(job: RelionJob, run: PickingRun, micrographs: str) -> None:
         click.get_current_context().exit(1)
     write_coords_suffix(job.folder / "coords_suffix_autopick.star", micrographs, overwrite=True)
     write_logfile(job.folder / LOGFILE, f"cryopick: {job.folder.as_posix()}", rows, candidates)
-    job.write_nodes(PICKING_NODES)
+    job.write_nodes(picking_nodes(project_version(job.folder)))
     job.outcome = Outcome.SUCCESS

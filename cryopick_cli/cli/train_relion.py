@@ -21,7 +21,8 @@ from cryopick_cli.cli.main import EXIT_INTERRUPTED
 from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.cli.training_run import FINE_TUNING, INITIAL, RANDOM_START, TrainingRun, load_initial
 from cryopick_cli.errors import InputError, OutputError
-from cryopick_cli.formats.relion_job import TRAINING_NODES, Outcome, RelionJob
+from cryopick_cli.formats.relion_job import Outcome, RelionJob
+from cryopick_cli.formats.relion_nodes import TRAINING_NODES
 from cryopick_cli.formats.star import read_star
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model

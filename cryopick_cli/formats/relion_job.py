@@ -1,8 +1,8 @@
 """What RELION's pipeline and an External job tell each other by files in the job's folder.
 
 The job says how it ended and what it made; RELION asks it to stop. From RELION's manual ("Using RELION",
-External job types) and the pipeliners of 3.1, 4 and 5. Coordinates are written in
-:mod:`cryopick_cli.formats.star`.
+External job types) and the pipeliners of 3.1, 4 and 5. What kinds of file a job makes for which version is in
+:mod:`cryopick_cli.formats.relion_nodes`; coordinates are written in :mod:`cryopick_cli.formats.star`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from cryopick_cli.errors import OutputError
 from cryopick_cli.formats.atomic import write_text
+from cryopick_cli.formats.relion_nodes import OutputNode
 from cryopick_cli.formats.star_blocks import quoted, star_table
 
 ABORT_REQUEST = "RELION_JOB_ABORT_NOW"
@@ -28,36 +28,6 @@ class Outcome(Enum):
     SUCCESS = "RELION_JOB_EXIT_SUCCESS"
     FAILURE = "RELION_JOB_EXIT_FAILURE"
     ABORTED = "RELION_JOB_EXIT_ABORTED"
-
-
-@dataclass(frozen=True)
-class OutputNode:
-    """A file that later jobs may take as input.
-
-    Attributes
-    ----------
-    file : str
-        Below the job's folder.
-    label : str
-        Its kind for RELION 4 and 5.
-    kind : int
-        Its kind for RELION 3.1.
-    """
-
-    file: str
-    label: str
-    kind: int
-
-
-# Each version finds one that it can use among the coordinates: 3.1 (kind 2) and 4.0 (MicrographsCoords) take
-# coords_suffix_*.star, 5 (MicrographCoordsGroup) takes the list.
-PICKING_NODES = (
-    OutputNode("autopick.star", "MicrographCoordsGroup.star.relion.autopick", 2),
-    OutputNode("coords_suffix_autopick.star", "MicrographsCoords.star.relion.autopick", 2),
-    OutputNode("logfile.pdf", "LogFile.pdf.relion.autopick", 13),
-)
-# Weights are no kind of file that RELION's other jobs take; the log is what its window shows.
-TRAINING_NODES = (OutputNode("logfile.pdf", "LogFile.pdf.relion.external", 13),)
 
 
 class RelionJob:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from cryopick_cli.cli import options
 from cryopick_cli.cli.console import Console
+from cryopick_cli.cli.main import cli
 from cryopick_cli.errors import ConfigError
 from cryopick_cli.units import Length
 
@@ -140,10 +141,33 @@ def test_lengths_need_their_unit() -> None:
     assert run(decorator, ["--size", "-3px"])[0].exit_code == 2
 
 
-@pytest.mark.parametrize("bad", ["0", "-1", "one"])
-def test_pixel_sizes_are_positive(bad: str) -> None:
-    assert run(options.pixel_size, ["--pixel-size", "1.06"])[1] == {"pixel_size": 1.06}
-    assert run(options.pixel_size, ["--pixel-size", bad])[0].exit_code == 2
+def test_pixel_sizes_may_say_that_they_are_in_angstrom() -> None:
+    for text in ("1.06", "1.06A", "1.06 Å/px"):
+        assert run(options.pixel_size, ["--pixel-size", text])[1] == {"pixel_size": 1.06}
+    assert run(options.pixel_size, [])[1] == {"pixel_size": None}
+
+
+@pytest.mark.parametrize("bad", ["0", "-1", "one", "4.4px"])
+def test_other_pixel_sizes_are_refused_by_what_was_found(bad: str) -> None:
+    result, _ = run(options.pixel_size, ["--pixel-size", bad])
+    assert result.exit_code == 2
+    assert (
+        f"--pixel-size': pixel size: found '{bad}', expected a positive number of Å a pixel" in result.stderr
+    )
+
+
+def test_every_command_reads_pixel_sizes_in_the_same_way() -> None:
+    context = click.Context(cli)
+    commands = [cli.get_command(context, name) for name in cli.list_commands(context)]
+    found = [
+        parameter.callback
+        for command in commands
+        if command is not None
+        for parameter in command.params
+        if "--pixel-size" in parameter.opts
+    ]
+    assert len(found) > 1
+    assert set(found) == {options._read_pixel_size}
 
 
 @pytest.mark.parametrize(("arguments", "verbosity"), [([], 0), (["-q"], -1), (["-v"], 1), (["-vv"], 2)])

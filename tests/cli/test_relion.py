@@ -131,6 +131,34 @@ def test_the_nodes_have_the_columns_of_every_version_and_exist(run: Callable[...
     assert all(Path(name).is_file() for name in nodes["rlnPipeLineNodeName"])
 
 
+@pytest.mark.parametrize(
+    ("columns", "node"),
+    [
+        (
+            "_rlnPipeLineNodeType #2",
+            ("coords_suffix_autopick.star", "MicrographsCoords.star.relion.autopick"),
+        ),
+        ("_rlnPipeLineNodeTypeLabel #2", ("autopick.star", "MicrographsCoords.star.relion.autopick")),
+        (
+            "_rlnPipeLineNodeTypeLabel #2\n_rlnPipeLineNodeTypeLabelDepth #3",
+            ("autopick.star", "MicrographCoordsGroup.star.relion.autopick"),
+        ),
+    ],
+)
+def test_in_a_project_of_a_known_version_the_coordinates_are_its_one_node(
+    run: Callable[..., Result], columns: str, node: tuple[str, str]
+) -> None:
+    Path("default_pipeline.star").write_text(
+        f"# version 30001\n\ndata_pipeline_nodes\n\nloop_\n_rlnPipeLineNodeName #1\n{columns}\n"
+    )
+    run()
+    nodes = starfile.read(JOB / "RELION_OUTPUT_NODES.star", always_dict=True)["output_nodes"]
+    assert [tuple(row)[:2] for row in nodes.itertuples(index=False)] == [
+        (f"{JOB}/{node[0]}", node[1]),
+        (f"{JOB}/logfile.pdf", "LogFile.pdf.relion.autopick"),
+    ]
+
+
 def test_a_second_run_picks_only_what_is_new_with_the_same_calibration(run: Callable[..., Result]) -> None:
     assert run().exit_code == 0
     first = JOB / "Movies/g1/m1_autopick.star"
@@ -317,7 +345,7 @@ def test_relions_pipeliner_runs_the_job_and_goes_on_with_it(project: Path, weigh
     pipeline = starfile.read("default_pipeline.star")
     assert pipeline["pipeline_nodes"]["rlnPipeLineNodeName"].tolist() == [
         str(STAR),
-        *(f"{job}/{name}" for name in ("autopick.star", "coords_suffix_autopick.star", "logfile.pdf")),
+        *(f"{job}/{name}" for name in ("coords_suffix_autopick.star", "logfile.pdf")),
     ]
     finished_well = 2
     assert pipeline["pipeline_processes"]["rlnPipeLineProcessStatus"].tolist() == [finished_well]

@@ -137,7 +137,7 @@ def test_a_job_leaves_weights_and_what_relion_wants(run: Callable[..., Result]) 
     assert source["diameter"] == "24A"
     nodes = starfile.read(JOB / "RELION_OUTPUT_NODES.star", always_dict=True)["output_nodes"]
     assert [tuple(row) for row in nodes.itertuples(index=False)] == [
-        (f"{JOB}/logfile.pdf", "LogFile.pdf.relion.external", 13)
+        (f"{JOB}/logfile.pdf", "LogFile.pdf.relion", 13)
     ]
     assert (JOB / "logfile.pdf").read_bytes().startswith(b"%PDF-1.")
 

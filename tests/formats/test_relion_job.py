@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cryopick_cli.errors import OutputError
-from cryopick_cli.formats.relion_job import ABORT_REQUEST, Outcome, OutputNode, RelionJob
+from cryopick_cli.formats.relion_job import ABORT_REQUEST, Outcome, RelionJob
+from cryopick_cli.formats.relion_nodes import OutputNode
 
 
 def marks(job: RelionJob) -> list[str]:
