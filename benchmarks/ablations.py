@@ -45,7 +45,7 @@ from cryopick_cli.picking.pick import pick_micrograph
 from cryopick_cli.simulation.config import AppearanceConfig, JunkConfig, OpticsConfig, SimulationConfig
 from cryopick_cli.simulation.pool import simulate_folder
 from cryopick_cli.training.config import CropConfig, OptimiserConfig, SourceConfig, TrainConfig
-from cryopick_cli.training.train import train
+from cryopick_cli.training.train import TrainingTask, train
 from cryopick_cli.units import Length
 
 KLH = "micrographs/klh"
@@ -138,7 +138,11 @@ class Bench:
         library = self.out / "library"
         if not (library / "index.csv").is_file():
             write_library(self.data / "structures", library)
-        list(simulate_folder(config, count=self.micrographs, seed=31, out=folder, library=library, workers=2))
+        list(
+            simulate_folder(
+                config, seed=31, numbers=range(self.micrographs), out=folder, library=library, workers=2
+            )
+        )
         return folder.resolve()
 
     def samples(self, diameters: dict[str, float]) -> Iterator[tuple[str, Path]]:
@@ -149,7 +153,7 @@ class Bench:
             folder = self.out / "held_out" / f"{name}_{diameter:.0f}px"
             list(
                 simulate_folder(
-                    one_sample(diameter), count=6, seed=32, out=folder, library=library, workers=2
+                    one_sample(diameter), seed=32, numbers=range(6), out=folder, library=library, workers=2
                 )
             )
             yield f"{name}, {diameter:.0f} px", folder
@@ -264,7 +268,7 @@ def run(bench: Bench, group: str, variant: Variant) -> dict[str, object]:
     recipe = bench.recipe(variant)
     folder = bench.out / "models" / f"{hash_of(recipe):08x}"  # groups share their common variant
     if not (folder / DONE).exists():
-        train(recipe, bench.data, folder, bench.device, resume=True)
+        train(recipe, TrainingTask(data=bench.data, out=folder, resume=True), bench.device)
         (folder / DONE).touch()
     model = load_model(str(folder), bench.device)
     return {"group": group, "variant": variant.name, **budget(bench), **judge(bench, variant, model)}

@@ -97,8 +97,8 @@ def main() -> None:
         folder = options.out / "samples" / f"{diameter:03.0f}px_{name}"
         made = simulate_folder(
             one_sample(diameter, empty),
-            count=options.count,
             seed=options.seed,
+            numbers=range(options.count),
             out=folder,
             library=library,
             workers=2,

@@ -110,7 +110,7 @@ def rungs(structures: Path, out: Path, name: str, ladder: str, count: int) -> It
 
     def simulate(folder: str, config: SimulationConfig) -> Path:
         path = out / "samples" / name / folder
-        list(simulate_folder(config, count=count, seed=SEED, out=path, library=library, workers=2))
+        list(simulate_folder(config, seed=SEED, numbers=range(count), out=path, library=library, workers=2))
         return path
 
     if ladder == "diameter":

@@ -99,8 +99,9 @@ def simulate(
     record.config = {"simulation": to_mapping(config), "seed": seed, "count": count, "first": first}
     made = 0
     with record.timed("simulating"), console.progress("Simulating", total=count) as advance:
+        numbers = range(first, first + count)
         for stem in simulate_folder(
-            config, count=count, seed=seed, out=out, library=structures, workers=workers, first=first
+            config, seed=seed, numbers=numbers, out=out, library=structures, workers=workers
         ):
             advance(stem)
             made += 1

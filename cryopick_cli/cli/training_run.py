@@ -20,6 +20,7 @@ from cryopick_cli.training.config import OptimiserConfig, TrainConfig
 from cryopick_cli.training.labels_check import check_source
 from cryopick_cli.training.loop import Progress
 from cryopick_cli.training.loss_log import LOSSES_FILE, add_loss, keep_losses_before
+from cryopick_cli.training.train import TrainingTask
 from cryopick_cli.training.train import train as train_model
 
 RANDOM_START = "none"
@@ -37,7 +38,7 @@ class TrainingRun:
     console, record
         Where words and the run record go.
     config, data, out, device, initial, name
-        As :func:`cryopick_cli.training.train.train` takes them.
+        As :func:`cryopick_cli.training.train.train` and its task take them.
     stop : callable
         Asked after each step whether to end here; what is done is kept.
     losses : list of (int, float)
@@ -88,18 +89,15 @@ class TrainingRun:
                 self.losses.append((progress.step, progress.loss))
                 advance(f"step {progress.step}, loss {progress.loss:.3f}")
 
-            card = train_model(
-                self.config,
-                self.data,
-                self.out,
-                self.device,
+            task = TrainingTask(
+                data=self.data,
+                out=self.out,
                 initial=self.initial,
                 resume=resume,
                 name=self.name,
                 about=self._about(),
-                report=report,
-                stop=self.stop,
             )
+            card = train_model(self.config, task, self.device, report=report, stop=self.stop)
         self.record.weights = {"name": card.name, "sha256": card.sha256}
         self.record.write(record_path)
 

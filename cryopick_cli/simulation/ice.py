@@ -55,6 +55,7 @@ def draw_thickness(rng: np.random.Generator, specimen: Specimen) -> None:
 
 def add_ice(rng: np.random.Generator, specimen: Specimen, thickness: float, config: JunkConfig) -> float:
     """Add the texture and the loss of ice of mean ``thickness`` Å; gives the texture's deviation, rad."""
+    specimen.mean_thickness = thickness
     noise = float(np.exp(rng.uniform(*np.log(config.ice_noise))))
     sigma = texture_sigma(thickness, specimen.pixel_size, specimen.phase_per_volt) * noise
     clumping = rng.uniform(0.0, 1.5) if rng.random() < 0.6 else 0.0

@@ -27,23 +27,22 @@ NOTE_FILE = "pool.json"
 def simulate_folder(
     config: SimulationConfig,
     *,
-    count: int,
     seed: int,
+    numbers: range,
     out: str | Path,
     library: str | Path | None,
     workers: int = 1,
-    first: int = 0,
 ) -> Iterator[str]:
-    """Write ``count`` micrographs to a folder; those that are there already are left as they are.
+    """Write micrographs of a run to a folder; those that are there already are left as they are.
 
     Parameters
     ----------
     config
         What to draw from.
-    count, first
-        Micrographs ``first`` to ``first + count - 1`` of the run.
     seed
-        Of the run; micrograph ``number`` is the same whatever ``count`` and ``workers``.
+        Of the run; a micrograph of it is the same whatever ``numbers`` and ``workers``.
+    numbers
+        Which micrographs of the run, from 0.
     out
         Folder; made where missing.
     library
@@ -65,17 +64,17 @@ def simulate_folder(
     OutputError
         If the folder cannot be written.
     """
-    if count < 1:
-        raise ConfigError(f"count: found {count}, expected at least 1 micrograph; ask for one or more")
+    if not numbers:
+        raise ConfigError(f"numbers: found {numbers}, expected at least 1 micrograph; ask for one or more")
     folder = make_folder(out)
-    numbers = [n for n in range(first, first + count) if not is_finished(folder, stem_of(seed, n))]
+    missing = [number for number in numbers if not is_finished(folder, stem_of(seed, number))]
     if workers == 0:
         open_library(library)
-        for number in numbers:
+        for number in missing:
             yield write_numbered(config, seed, number, folder)
         return
     with start_workers(library, workers) as executor:
-        futures = [executor.submit(write_numbered, config, seed, number, folder) for number in numbers]
+        futures = [executor.submit(write_numbered, config, seed, number, folder) for number in missing]
         for future in as_completed(futures):
             yield future.result()
 
@@ -85,7 +84,8 @@ def stream_micrographs(
 ) -> Iterator[SimulatedMicrograph]:
     """Simulate without end, in the order of their numbers, two micrographs a worker ahead of what is taken.
 
-    Parameters are those of `simulate_folder`; close the iterator to end the processes.
+    They are those of the run from number ``first`` on; the other parameters are those of `simulate_folder`.
+    Close the iterator to end the processes.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,28 +31,74 @@ CUT_BEYOND = 2.0 / 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Particle:
+    """A particle in its place.
+
+    Parameters
+    ----------
+    projection
+        float32 (edge, edge), electrons per pixel of a whole one, not blurred; particles may share it.
+    occupancy
+        Share of the electrons that this one has.
+    x, y
+        Centre, px of the canvas.
+    """
+
+    projection: FloatArray
+    occupancy: np.float32
+    x: float
+    y: float
+
+    def lies_in(self, region: NDArray[np.bool_]) -> bool:
+        """Say whether the centre is in a region of the canvas; beyond the canvas its edge decides."""
+        height, width = region.shape
+        return bool(region[np.clip(round(self.y), 0, height - 1), np.clip(round(self.x), 0, width - 1)])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Population:
     """The particles of one micrograph.
 
     Parameters
     ----------
+    particles
+        All that were drawn, those in aggregates too.
+    blur_px
+        Gaussian sigma that all projections still need, px.
     electrons
-        float32 canvas, projected electrons per Å².
+        float32 canvas, projected electrons per Å² of all particles.
     reference
         Table of `reference.COLUMNS`.
-    count
-        Particles drawn, those in aggregates counted too.
     diameter
         Of the largest species, Å.
     aggregated
         Whether some lie in aggregates.
     """
 
+    particles: tuple[Particle, ...]
+    blur_px: float
     electrons: FloatArray
     reference: pd.DataFrame
-    count: int
     diameter: float
     aggregated: bool
+
+    def electrons_within(self, region: NDArray[np.bool_], pixel_size: float) -> FloatArray:
+        """Give the electrons of the particles whose centres lie in a region, each particle whole.
+
+        Parameters
+        ----------
+        region
+            bool canvas.
+        pixel_size
+            Å/px.
+
+        Returns
+        -------
+        float32 canvas
+            Projected electrons per Å². Those of a region and of what is outside it add up to ``electrons``.
+        """
+        chosen = [particle for particle in self.particles if particle.lies_in(region)]
+        return superpose(chosen, self.blur_px, region.shape, pixel_size)
 
 
 def draw_kinds(
@@ -86,21 +133,36 @@ def populate(
         groups.append((kinds[0], piles))
     if rng.random() >= config.layout.empty_probability:
         groups += _lay_out(rng, config, specimen.pixel_size, kinds)
-    canvas = np.zeros_like(specimen.phase)
-    blurs = [_add_particles(rng, config.particles, *group, canvas, specimen) for group in groups]
-    if groups:
-        canvas = ndimage.gaussian_filter(canvas, max(LEAST_BLUR_PX, *blurs), truncate=3.0)
+    particles: list[Particle] = []
+    blur_px = LEAST_BLUR_PX
+    for kind, centres in groups:
+        projected, blur = _project_particles(rng, config.particles, kind, centres, specimen)
+        particles += projected
+        blur_px = max(blur_px, blur)
     tables = [_judge(centres, kind.diameter / specimen.pixel_size, specimen) for kind, centres in groups]
     if aggregated:
         # Whoever stands apart in a pile is neither a particle that one must find nor background.
         tables[0] = tables[0].assign(ignore=True)
     return Population(
-        electrons=canvas / np.float32(specimen.pixel_size**2),
+        particles=tuple(particles),
+        blur_px=blur_px,
+        electrons=superpose(particles, blur_px, specimen.phase.shape, specimen.pixel_size),
         reference=pd.concat(tables, ignore_index=True) if tables else _nothing(),
-        count=sum(len(centres) for _, centres in groups),
         diameter=max(kind.diameter for kind in kinds),
         aggregated=aggregated,
     )
+
+
+def superpose(
+    particles: Sequence[Particle], blur_px: float, shape: tuple[int, int], pixel_size: float
+) -> FloatArray:
+    """Add particles up on a canvas (float32, ``shape``) and blur them; gives electrons per Å²."""
+    canvas = np.zeros(shape, np.float32)
+    for particle in particles:
+        paste(canvas, particle.projection * particle.occupancy, particle.x, particle.y)
+    if particles:
+        canvas = ndimage.gaussian_filter(canvas, blur_px, truncate=3.0)
+    return canvas / np.float32(pixel_size**2)
 
 
 def _lay_out(
@@ -115,15 +177,14 @@ def _lay_out(
     return [(kind, chosen) for kind, chosen in groups if len(chosen)]
 
 
-def _add_particles(
+def _project_particles(
     rng: np.random.Generator,
     config: ParticleConfig,
     species: Species,
     centres: NDArray[np.float64],
-    canvas: FloatArray,
     specimen: Specimen,
-) -> float:
-    """Add a species' projected electrons (per px) to the canvas; gives the blur still due, px."""
+) -> tuple[list[Particle], float]:
+    """Project a species' particles; gives them and the blur that is still due, px."""
     count = max(1, min(config.orientations, len(centres)))
     structure = coarsen(
         species.structure, 0.7 * specimen.pixel_size, max(300, config.projected_points // count)
@@ -135,11 +196,12 @@ def _add_particles(
     stamps = project(structure, draw_orientations(rng, count, preferred), specimen.pixel_size, broken)
     occupancy = rng.uniform(0.85, 1.0, len(centres)).astype(np.float32)
     turns = rng.integers(0, 8, len(centres))
+    particles = []
     for number, (x, y) in enumerate(centres + specimen.margin):
         stamp = stamps[number % count]
         stamp = np.rot90(stamp.T if turns[number] >= 4 else stamp, turns[number] % 4)
-        paste(canvas, stamp * occupancy[number], x, y)
-    return structure.blur / specimen.pixel_size
+        particles.append(Particle(projection=stamp, occupancy=occupancy[number], x=x, y=y))
+    return particles, structure.blur / specimen.pixel_size
 
 
 def _cover(specimen: Specimen, piles: NDArray[np.float64], diameter_px: float) -> None:

@@ -103,9 +103,7 @@ def simulate_micrograph(
     effects += ["aggregate"] if population.aggregated else []
     ice_sigma = ice.add_ice(rng, specimen, rng.uniform(*config.optics.ice_thickness), config.junk)
     exposure = _draw_exposure(rng, config, optics, population, specimen, ice_sigma)
-    intensity = _expose_particles(
-        rng, config, specimen, optics, population.electrons * np.float32(exposure.phase_per_electron)
-    )
+    intensity = _expose_particles(rng, config, specimen, optics, population, exposure)
     counts, defects = _record(rng, config, intensity, exposure.dose * exposure.efficiency * pixel_size**2)
     array, looks = change_appearance(rng, counts, config.appearance, particle_px)
     return SimulatedMicrograph(
@@ -174,7 +172,7 @@ def _draw_exposure(
         longest_period=2.0 * population.diameter,
     )
     phase = population.electrons * np.float32(strength * per_voltage)
-    found = detectability(phase, population.count, optics, specimen.pixel_size, noise)
+    found = detectability(phase, len(population.particles), optics, specimen.pixel_size, noise)
     if 0.0 < found < least:
         stronger = min(least / found, config.particles.phase_mrad[1] / strength)
         strength *= stronger
@@ -191,18 +189,26 @@ def _draw_exposure(
 
 
 def _expose_particles(
-    rng: np.random.Generator, config: SimulationConfig, specimen: Specimen, optics: Optics, phase: FloatArray
+    rng: np.random.Generator,
+    config: SimulationConfig,
+    specimen: Specimen,
+    optics: Optics,
+    population: Population,
+    exposure: Exposure,
 ) -> FloatArray:
     """Put the particles into the specimen, at one height or at two, and expose it."""
     absorbed = absorption(optics)
+    per_electron = np.float32(exposure.phase_per_electron)
+    phase = population.electrons * per_electron
     if rng.random() >= config.optics.slab_probability:
         specimen.add_weak(phase, absorbed)
         return expose(specimen, optics)
-    near = phase * (smooth_field(rng, specimen.edge, 24, 0.3) > 0)
+    # Particles gather at the two surfaces of the ice (Noble et al. 2018, eLife 7:e34257), neighbours at one.
+    region = smooth_field(rng, specimen.edge, 24, 0.3) > 0
+    near = population.electrons_within(region, specimen.pixel_size) * per_electron
     specimen.add_weak(phase - near, absorbed)
-    return expose(
-        specimen, optics, NearSlab(phase=near, absorption=absorbed, distance=rng.uniform(100, 1000))
-    )
+    distance = rng.uniform(0.5, 1.0) * specimen.mean_thickness
+    return expose(specimen, optics, NearSlab(phase=near, absorption=absorbed, distance=distance))
 
 
 def _record(

@@ -56,6 +56,8 @@ class Specimen:
     """Amplitude lost, as the exponent of exp(-loss)."""
     thickness: FloatArray = field(init=False)
     """Ice thickness relative to the mean; 0 where there is no ice."""
+    mean_thickness: float = field(init=False, default=0.0)
+    """Of the ice, Å; 0 until there is ice."""
     covered: NDArray[np.bool_] = field(init=False)
     """True under junk that hides particles."""
 

@@ -26,7 +26,6 @@ from cryopick_cli.training.dataset import Crops, LabelledMicrograph, collate
 log = logging.getLogger(__name__)
 
 Micrographs = Sequence[Sequence[LabelledMicrograph]]
-Validate = Callable[[RetinaNet], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,25 @@ class Progress:
     steps: int
     loss: float
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """What the caller has a hand in while training runs.
+
+    Parameters
+    ----------
+    validate
+        Judges the averaged network when that is due; what it gives is kept in the history.
+    report
+        Told of every step.
+    stop
+        Asked after every step whether to end here.
+    """
+
+    validate: Callable[[RetinaNet], dict[str, Any]] = lambda network: {}
+    report: Callable[[Progress], None] = lambda progress: None
+    stop: Callable[[], bool] = lambda: False
 
 
 def new_state(config: TrainConfig, device: DeviceChoice, initial: RetinaNet | None = None) -> TrainingState:
@@ -76,11 +94,9 @@ def train_steps(
     config: TrainConfig,
     device: DeviceChoice,
     checkpoint: Path,
-    validate: Validate,
-    report: Callable[[Progress], None] = lambda progress: None,
-    stop: Callable[[], bool] = lambda: False,
+    hooks: Hooks,
 ) -> None:
-    """Train from ``state.step`` to the last step of the recipe, or until ``stop`` says to end here.
+    """Train from ``state.step`` to the last step of the recipe, or until ``hooks.stop`` says to end here.
 
     The sources are listed anew in every round, which lasts from checkpoint to checkpoint, so that
     micrographs simulated meanwhile are drawn from too.
@@ -90,23 +106,23 @@ def train_steps(
     CryopickError
         If the loss is no longer finite; the last checkpoint is kept.
     """
-    while state.step < config.optimiser.steps and not stop():
+    while state.step < config.optimiser.steps and not hooks.stop():
         number = state.step // config.checkpoint_every
         last = min(config.optimiser.steps, (number + 1) * config.checkpoint_every)
         for views, targets in _load_crops(list_sources(number), config, state.step, last):
             started = time.perf_counter()
             losses = train_step(state, views, targets, config, device)
             state.step += 1
-            report(
+            hooks.report(
                 Progress(
                     state.step, config.optimiser.steps, losses.total.item(), time.perf_counter() - started
                 )
             )
-            if stop():
+            if hooks.stop():
                 break
         record = {"step": state.step, **{k: round(v.item(), 5) for k, v in losses._asdict().items()}}
         if state.step % config.validate_every == 0 or state.step == config.optimiser.steps:
-            record |= validate(averaged_network(state))
+            record |= hooks.validate(averaged_network(state))
         state.history.append(record)
         log.info("%s", record)
         save_checkpoint(checkpoint, state)

@@ -25,6 +25,7 @@ from cryopick_cli.model.device import DeviceChoice
 from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model, ModelCard, OperatingPoint, read_card
 from cryopick_cli.training.config import OptimiserConfig
+from cryopick_cli.training.train import TrainingTask
 
 RECIPE = """
 workers = 0
@@ -73,8 +74,8 @@ def asked(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]
     """Give the list that fills with what the library is asked to do, in place of doing it."""
     calls: list[dict[str, Any]] = []
 
-    def train(config: Any, data: Path, out: Path, device: DeviceChoice, **others: Any) -> ModelCard:
-        calls.append({"config": config, "data": data, "out": out, "device": device, **others})
+    def train(config: Any, task: TrainingTask, device: DeviceChoice, **others: Any) -> ModelCard:
+        calls.append({"config": config, "device": device, **vars(task), **others})
         return ModelCard(name="mine", sha256="0", network=config.network, operating_point=OperatingPoint())
 
     def load_model(name: str, device: DeviceChoice) -> Model:

@@ -26,7 +26,11 @@ TINY = SimulationConfig(size_px=128)
 
 
 def run(folder: Path, count: int, first: int = 0) -> list[str]:
-    return list(simulate_folder(TINY, count=count, seed=5, out=folder, library=None, workers=0, first=first))
+    return list(
+        simulate_folder(
+            TINY, seed=5, numbers=range(first, first + count), out=folder, library=None, workers=0
+        )
+    )
 
 
 def test_files_hold_what_was_simulated(tmp_path: Path) -> None:
@@ -82,15 +86,19 @@ def test_notes_that_are_gone_are_told(tmp_path: Path) -> None:
 
 
 def test_impossible_wishes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="count: found 0"):
+    with pytest.raises(ConfigError, match="numbers: found range"):
         run(tmp_path, 0)
     with pytest.raises(ConfigError, match="workers: found -1"):
-        list(simulate_folder(TINY, count=1, seed=1, out=tmp_path, library=None, workers=-1))
+        list(simulate_folder(TINY, seed=1, numbers=range(1), out=tmp_path, library=None, workers=-1))
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file"):
         run(tmp_path / "file" / "below", 1)
     with pytest.raises(InputError, match="away"):
-        list(simulate_folder(TINY, count=1, seed=1, out=tmp_path, library=tmp_path / "away", workers=1))
+        list(
+            simulate_folder(
+                TINY, seed=1, numbers=range(1), out=tmp_path, library=tmp_path / "away", workers=1
+            )
+        )
     with pytest.raises(ConfigError, match=r"pool\.renewed: found 9"):
         PoolConfig(size=8, renewed=9)
 
@@ -103,7 +111,7 @@ def test_no_partial_files_stay_behind(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_worker_processes_write_the_same_as_this_one(tmp_path: Path) -> None:
     run(tmp_path / "here", 2)
-    stems = simulate_folder(TINY, count=2, seed=5, out=tmp_path / "there", library=None, workers=1)
+    stems = simulate_folder(TINY, seed=5, numbers=range(2), out=tmp_path / "there", library=None, workers=1)
     for stem in stems:
         here, there = (tmp_path / place / f"{stem}.csv" for place in ("here", "there"))
         assert here.read_text() == there.read_text()

@@ -18,6 +18,7 @@ from cryopick_cli.training.checkpoint import TrainingState, load_checkpoint
 from cryopick_cli.training.config import OptimiserConfig, TrainConfig
 from cryopick_cli.training.dataset import Crops, find_labelled
 from cryopick_cli.training.loop import (
+    Hooks,
     Progress,
     averaged_network,
     learning_rate,
@@ -180,7 +181,8 @@ def run(
             events.append(f"step {progress.step}")
 
         monkeypatch.setattr(loop, "save_checkpoint", lambda path, saved: events.append(f"save {saved.step}"))
-        train_steps(state, list_sources, config, cpu, planted_data / "checkpoint", validate, report)
+        hooks = Hooks(validate=validate, report=report)
+        train_steps(state, list_sources, config, cpu, planted_data / "checkpoint", hooks)
         return events
 
     return train
@@ -233,14 +235,14 @@ def test_asked_to_stop_it_keeps_what_is_done_and_goes_on_later(
     state = new_state(config, cpu)
     sources = [find_labelled(source, planted_data) for source in config.sources]
     checkpoint = tmp_path / "checkpoint.safetensors"
-    arguments = (state, lambda number: sources, config, cpu, checkpoint, lambda network: {})
-    train_steps(*arguments, stop=lambda: state.step == 3)
+    arguments = (state, lambda number: sources, config, cpu, checkpoint)
+    train_steps(*arguments, Hooks(stop=lambda: state.step == 3))
     assert state.step == 3
     assert [record["step"] for record in state.history] == [2, 3]
     again = new_state(config, cpu)
     load_checkpoint(checkpoint, again)
     assert again.step == 3
-    train_steps(*arguments, stop=lambda: True)
+    train_steps(*arguments, Hooks(stop=lambda: True))
     assert state.step == 3
-    train_steps(*arguments)
+    train_steps(*arguments, Hooks())
     assert state.step == config.optimiser.steps

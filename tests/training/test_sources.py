@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from cryopick_cli.settings import from_mapping, to_mapping
 from cryopick_cli.simulation.config import LayoutConfig, ParticleConfig, SimulationConfig
 from cryopick_cli.simulation.pool import PoolConfig
 from cryopick_cli.training.config import OptimiserConfig, SimulatedSourceConfig, TrainConfig
+from cryopick_cli.training.loop import Progress
 from cryopick_cli.training.sources import Sources
-from cryopick_cli.training.train import SIMULATED_FOLDER, train
+from cryopick_cli.training.train import SIMULATED_FOLDER, TrainingTask, train
 
 Recipe = Callable[..., TrainConfig]
 FRESH = SimulatedSourceConfig(
@@ -71,15 +73,15 @@ def test_training_on_fresh_micrographs_goes_on_to_the_same_weights(
     config = recipe(
         sources=(), simulated=(FRESH,), optimiser=OptimiserConfig(steps=6, batch=2, warm_up=2), workers=1
     )
-    train(config, tmp_path, tmp_path / "whole", cpu)
+    train(config, TrainingTask(data=tmp_path, out=tmp_path / "whole"), cpu)
     steps: list[int] = []
-    parted = {
-        "out": tmp_path / "parted",
-        "device": cpu,
-        "report": lambda progress: steps.append(progress.step),
-    }
-    train(config, tmp_path, **parted, stop=lambda: steps[-1:] == [3])
-    train(config, tmp_path, **parted, resume=True)
+
+    def report(progress: Progress) -> None:
+        steps.append(progress.step)
+
+    parted = TrainingTask(data=tmp_path, out=tmp_path / "parted")
+    train(config, parted, cpu, report=report, stop=lambda: steps[-1:] == [3])
+    train(config, replace(parted, resume=True), cpu, report=report)
     assert steps == [1, 2, 3, 4, 5, 6]
     kept = sorted(path.name for path in (tmp_path / "parted" / SIMULATED_FOLDER / "fresh").glob("*.csv"))
     assert kept[0] == "sim_0008_000002.csv"

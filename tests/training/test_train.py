@@ -26,7 +26,7 @@ from cryopick_cli.training.config import (
     ValidationConfig,
 )
 from cryopick_cli.training.loop import Progress
-from cryopick_cli.training.train import CHECKPOINT_FILE, HISTORY_FILE, train
+from cryopick_cli.training.train import CHECKPOINT_FILE, HISTORY_FILE, TrainingTask, train
 
 Recipe = Callable[..., TrainConfig]
 PLANTED = ValidationConfig(name="planted", micrographs=Path("mics"), coordinates=Path("coords"), most=1)
@@ -38,9 +38,8 @@ def test_a_run_writes_weights_card_history_and_checkpoint(
 ) -> None:
     config, out = recipe(validation=(PLANTED,)), planted_data / "weights" / "mine"
     steps: list[int] = []
-    card = train(
-        config, planted_data, out, cpu, about={"data": "planted"}, report=lambda p: steps.append(p.step)
-    )
+    task = TrainingTask(data=planted_data, out=out, about={"data": "planted"})
+    card = train(config, task, cpu, report=lambda p: steps.append(p.step))
     assert steps == [1, 2, 3, 4]
     assert {path.name for path in out.iterdir()} == {
         "model.json",
@@ -71,30 +70,31 @@ def test_an_interrupted_run_that_goes_on_ends_in_the_same_weights(
         if progress.step == 5:
             raise KeyboardInterrupt
 
-    train(config, planted_data, planted_data / "whole", cpu)
+    whole, parted = (TrainingTask(data=planted_data, out=planted_data / name) for name in ("whole", "parted"))
+    train(config, whole, cpu)
     with pytest.raises(KeyboardInterrupt):
-        train(config, planted_data, planted_data / "parted", cpu, report=interrupt)
+        train(config, parted, cpu, report=interrupt)
     steps: list[int] = []
-    train(
-        config, planted_data, planted_data / "parted", cpu, resume=True, report=lambda p: steps.append(p.step)
-    )
+    train(config, replace(parted, resume=True), cpu, report=lambda p: steps.append(p.step))
     assert steps == [5, 6]  # the last checkpoint is that of step 4
     for name in ("weights.safetensors", CHECKPOINT_FILE):
-        whole, parted = (load_file(planted_data / folder / name) for folder in ("whole", "parted"))
-        assert whole.keys() == parted.keys()
-        assert all(torch.equal(whole[key], parted[key]) for key in whole)
+        first, second = (load_file(task.out / name) for task in (whole, parted))
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 @pytest.mark.usefixtures("tiny_encoder")
 def test_a_finished_run_is_neither_repeated_nor_replaced(
     planted_data: Path, recipe: Recipe, cpu: DeviceChoice
 ) -> None:
-    config, out = recipe(optimiser=OptimiserConfig(steps=1, batch=1)), planted_data / "mine"
-    first = train(config, planted_data, out, cpu)
+    config = recipe(optimiser=OptimiserConfig(steps=1, batch=1))
+    task = TrainingTask(data=planted_data, out=planted_data / "mine")
+    first = train(config, task, cpu)
     with pytest.raises(OutputError, match=r"checkpoint\.safetensors: is there already; add --resume"):
-        train(config, planted_data, out, cpu)
+        train(config, task, cpu)
     steps: list[Progress] = []
-    assert train(config, planted_data, out, cpu, resume=True, report=steps.append).sha256 == first.sha256
+    again = train(config, replace(task, resume=True), cpu, report=steps.append)
+    assert again.sha256 == first.sha256
     assert steps == []
 
 
@@ -102,11 +102,12 @@ def test_a_finished_run_is_neither_repeated_nor_replaced(
 def test_a_checkpoint_of_another_recipe_is_not_resumed(
     planted_data: Path, recipe: Recipe, cpu: DeviceChoice
 ) -> None:
-    out, short = planted_data / "mine", OptimiserConfig(steps=1, batch=1)
-    train(recipe(optimiser=short), planted_data, out, cpu)
+    task = TrainingTask(data=planted_data, out=planted_data / "mine")
+    short = OptimiserConfig(steps=1, batch=1)
+    train(recipe(optimiser=short), task, cpu)
     wider = NetworkConfig(pyramid_channels=32, head_depth=1, strides=(8, 16, 32))
     with pytest.raises(WeightsError, match="not a checkpoint of this network"):
-        train(recipe(optimiser=short, network=wider), planted_data, out, cpu, resume=True)
+        train(recipe(optimiser=short, network=wider), replace(task, resume=True), cpu)
 
 
 @pytest.mark.usefixtures("tiny_encoder")
@@ -114,11 +115,12 @@ def test_fine_tuning_starts_from_the_weights_and_keeps_their_operating_point(
     planted_data: Path, recipe: Recipe, cpu: DeviceChoice
 ) -> None:
     still = OptimiserConfig(steps=1, batch=1, learning_rate=0.0)
-    train(recipe(), planted_data, planted_data / "start", cpu)
+    train(recipe(), TrainingTask(data=planted_data, out=planted_data / "start"), cpu)
     start = load_model(str(planted_data / "start"), cpu)
     point = replace(start.card.operating_point, temperature=1.7)
     initial = replace(start, card=replace(start.card, operating_point=point))
-    card = train(recipe(optimiser=still), planted_data, planted_data / "tuned", cpu, initial=initial)
+    task = TrainingTask(data=planted_data, out=planted_data / "tuned", initial=initial)
+    card = train(recipe(optimiser=still), task, cpu)
     assert card.operating_point == point
     tuned = load_model(str(planted_data / "tuned"), cpu).network
     for mine, theirs in zip(tuned.parameters(), start.network.parameters(), strict=True):
@@ -130,16 +132,17 @@ def test_missing_data_is_told_before_a_step_is_taken(
     planted_data: Path, recipe: Recipe, cpu: DeviceChoice
 ) -> None:
     elsewhere = replace(PLANTED, name="klh", include=("x*",))
+    task = TrainingTask(data=planted_data, out=planted_data / "mine")
     with pytest.raises(InputError, match="source klh: found no micrograph"):
-        train(recipe(validation=(elsewhere,)), planted_data, planted_data / "mine", cpu)
+        train(recipe(validation=(elsewhere,)), task, cpu)
     with pytest.raises(InputError, match="is missing"):
-        train(recipe(), planted_data / "nowhere", planted_data / "mine", cpu)
+        train(recipe(), replace(task, data=planted_data / "nowhere"), cpu)
     assert not (planted_data / "mine").exists()
 
 
 def learn(config: TrainConfig, data: Path, cpu: DeviceChoice) -> dict[str, Any]:
     """Train on the planted set and give the last validation's figures."""
-    train(config, data, data / "mine", cpu)
+    train(config, TrainingTask(data=data, out=data / "mine"), cpu)
     history: list[dict[str, Any]] = json.loads((data / "mine" / HISTORY_FILE).read_text())
     figures: dict[str, Any] = history[-1]["planted"]
     return figures
