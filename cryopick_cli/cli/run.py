@@ -100,7 +100,7 @@ class PickingRun:
         """Learn diameter and threshold, and write the record, so that an interrupted run can be resumed."""
         with self.record.timed("calibrate"):
             self.console.say(f"Calibrating on up to {self.batch.config.calibration_micrographs} micrographs")
-            self.batch.calibrate(self.sources)
+            self.batch.calibrate(self.sources, self.console.patient_progress)
         for calibration in self.batch.calibrations.values():
             self.console.say(_describe_calibration(calibration, self.batch.config))
         self._write_record()
