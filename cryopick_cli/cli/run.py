@@ -22,8 +22,9 @@ from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.calibrate import Calibration
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.curve_table import write_curve_table
+from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.result import Result
-from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder, picture_of
+from cryopick_cli.picking.run_folder import RECORD_FILE, RunFolder, picture_of
 from cryopick_cli.report.overlay import draw_picks
 from cryopick_cli.settings import from_mapping, to_mapping
 from cryopick_cli.units import to_angstrom
