@@ -106,16 +106,11 @@ class Notes:
 
     def read(self, relative: str) -> tuple[Row, pd.DataFrame]:
         """Give a micrograph's row and candidates."""
-        row, picks, _ = self._read(relative)
-        return row, picks
+        return self._read(relative, as_picked=False)
 
     def read_as_picked(self, relative: str) -> tuple[Row, pd.DataFrame]:
         """Give a micrograph's row, and its candidates as they stood before any cut."""
-        row, picks, before = self._read(relative)
-        if before is None:
-            return row, picks
-        uncut = picks.drop(columns=[name for name in CUT_COLUMNS if name in picks])
-        return row, check_coordinates(uncut.assign(**before), str(self._path(relative)))
+        return self._read(relative, as_picked=True)
 
     def row_of(self, relative: str) -> Row | None:
         """Give a micrograph's row, None where there is none or its file is damaged."""
@@ -135,12 +130,16 @@ class Notes:
     def _path(self, relative: str) -> Path:
         return self._folder / f"{relative}{_SUFFIX}"
 
-    def _read(self, relative: str) -> tuple[Row, pd.DataFrame, dict[str, list[object]] | None]:
+    def _read(self, relative: str, *, as_picked: bool) -> tuple[Row, pd.DataFrame]:
         path = self._path(relative)
         content = json.loads(path.read_text(encoding="utf-8"))
         shape = content["row"].pop("shape")
         row = Row(**content["row"], shape=None if shape is None else (shape[0], shape[1]))
-        return row, check_coordinates(pd.DataFrame(content["picks"]), str(path)), content.get("as_picked")
+        columns = content["picks"]
+        if as_picked and "as_picked" in content:
+            uncut = {name: values for name, values in columns.items() if name not in CUT_COLUMNS}
+            columns = uncut | content["as_picked"]
+        return row, check_coordinates(pd.DataFrame(columns), str(path))
 
 
 def _plain(picks: pd.DataFrame, columns: tuple[str, ...]) -> dict[str, list[object]]:
