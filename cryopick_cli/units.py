@@ -86,6 +86,10 @@ class Length:
     value: float
     unit: str
 
+    def __str__(self) -> str:
+        """Write the length as it is typed."""
+        return f"{self.value:g}{self.unit}"
+
     @classmethod
     def parse(cls, text: str, bare: str | None = None) -> Length:
         """Read ``120A``, ``120Å`` or ``90px``.

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cryopick_cli.cli import options
-from cryopick_cli.cli.console import Advance, Console
+from cryopick_cli.cli.console import PATIENCE_S, Console
 from cryopick_cli.errors import FormatError, InputError
 from cryopick_cli.evaluation.folders import pair_names, read_tables
 from cryopick_cli.evaluation.orientation import OrientationConfig, OrientationReport, Verdict
@@ -22,7 +22,8 @@ from cryopick_cli.evaluation.orientation_reference import check_on_reference
 from cryopick_cli.formats.collection import read_collection
 from cryopick_cli.formats.cryosparc import without_uid
 from cryopick_cli.formats.inputs import MicrographSource, find_micrographs
-from cryopick_cli.formats.micrograph import read_micrograph, read_micrograph_header
+from cryopick_cli.formats.micrograph import MicrographHeader, read_micrograph, read_micrograph_header
+from cryopick_cli.progress import Advance
 from cryopick_cli.units import Length
 
 EXISTING = click.Path(exists=True, path_type=Path)
@@ -100,18 +101,18 @@ def check(
     if picks is not None:
         sized = diameter.in_px(pixel_size or _pixel_size(readable)) if diameter is not None else None
         config = replace(config, diameter_px=sized, box_size_px=box_size, seed=seed)
-        tables = _read(picks)
+        tables = _read(picks, console)
         if sources:
             fits &= _check_on_micrographs(tables, readable, config, console)
         if reference is not None:
-            fits &= _check_on_reference(tables, _read(reference), config, console)
+            fits &= _check_on_reference(tables, _read(reference, console), config, console)
     if not fits:
         click.get_current_context().exit(1)
 
 
-def _read(path: Path) -> dict[str, pd.DataFrame]:
+def _read(path: Path, console: Console) -> dict[str, pd.DataFrame]:
     """Read a file, or RELION's list, or of a folder with several formats the one that holds most."""
-    return read_collection([path]) if path.is_file() else read_tables(path)
+    return read_collection([path]) if path.is_file() else read_tables(path, console.patient_progress)
 
 
 def _check_files(sources: Sequence[MicrographSource], console: Console) -> list[MicrographSource]:
@@ -121,12 +122,7 @@ def _check_files(sources: Sequence[MicrographSource], console: Console) -> list[
     readable = []
     shapes: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
-    for source in sources:
-        try:
-            header = read_micrograph_header(source.path)
-        except FormatError as error:
-            console.fail(str(error))
-            continue
+    for source, header in _headers(sources, console):
         pixel_size = source.pixel_size or header.pixel_size
         readable.append(replace(source, shape=header.shape, pixel_size=pixel_size))
         shapes[f"{header.shape[1]} x {header.shape[0]}"] += 1
@@ -139,6 +135,19 @@ def _check_files(sources: Sequence[MicrographSource], console: Console) -> list[
         ]
     )
     return readable
+
+
+def _headers(
+    sources: Sequence[MicrographSource], console: Console
+) -> Iterator[tuple[MicrographSource, MicrographHeader]]:
+    """Read the headers; say which cannot be read."""
+    with console.progress("Reading headers", len(sources), patience=PATIENCE_S) as advance:
+        for source in sources:
+            try:
+                yield source, read_micrograph_header(source.path)
+            except FormatError as error:
+                console.fail(str(error))
+            advance(source.name)
 
 
 def _counted(counts: Counter[str]) -> str:

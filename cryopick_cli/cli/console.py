@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TextIO
 
 from rich.box import SIMPLE_HEAD
@@ -29,14 +29,16 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from cryopick_cli.progress import Advance
+
 LIBRARY = "cryopick_cli"
 # Plain progress: at most a line in this many seconds, so that a log of 20,000 micrographs stays readable.
 SECONDS_BETWEEN_LINES = 1.0
+# What is done sooner than this needs no line of its own.
+PATIENCE_S = 2.0
 # Tables are as wide as they need to be: a file has no width, and a terminal wraps a long line more readably
 # than a table that folds every cell.
 WIDEST_TABLE = 10_000
-
-Advance = Callable[[str], None]
 
 
 class Console:
@@ -86,10 +88,13 @@ class Console:
         self._print_data(table)
 
     @contextmanager
-    def progress(self, what: str, total: int, unit: str = "micrographs") -> Iterator[Advance]:
+    def progress(
+        self, what: str, total: int, unit: str = "micrographs", *, patience: float = 0.0
+    ) -> Iterator[Advance]:
         """Show how far a loop is and how long it will take.
 
-        The block gets a function to call once for each item done, with the item's name.
+        The block gets a function to call once for each item done, with the item's name. Without a terminal
+        nothing is shown of what is done in less than ``patience`` seconds.
         """
         if self.verbosity < 0:
             yield lambda _: None
@@ -97,7 +102,11 @@ class Console:
             with self._bar(what, total, unit) as advance:
                 yield advance
         else:
-            yield _PlainProgress(what, total, unit, self.say)
+            yield _PlainProgress(what, total, unit, self.say, patience)
+
+    def patient_progress(self, what: str, total: int, unit: str) -> AbstractContextManager[Advance]:
+        """Show how far a loop is that mostly is done at once, but takes long now and then."""
+        return self.progress(what, total, unit, patience=PATIENCE_S)
 
     @contextmanager
     def _bar(self, what: str, total: int, unit: str) -> Iterator[Advance]:
@@ -127,8 +136,13 @@ class Console:
 class _PlainProgress:
     """Progress as lines of a log: how many, of how many, how long still, which one."""
 
-    def __init__(self, what: str, total: int, unit: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, what: str, total: int, unit: str, say: Callable[[str], None], patience: float = 0.0
+    ) -> None:
         self._what, self._total, self._unit, self._say = what, total, unit, say
+        self._patience = patience
+        if total and not patience:  # the first item alone can take a minute
+            say(f"{what}: {total} {unit}")
         self._done = 0
         self._started = time.monotonic()
         self._last_line = -SECONDS_BETWEEN_LINES
@@ -136,6 +150,8 @@ class _PlainProgress:
     def __call__(self, item: str) -> None:
         self._done += 1
         elapsed = time.monotonic() - self._started
+        if elapsed < self._patience:
+            return
         if self._done < self._total and elapsed - self._last_line < SECONDS_BETWEEN_LINES:
             return
         self._last_line = elapsed

@@ -119,12 +119,13 @@ def evaluate(
     """
     if diameter is not None:
         config = replace(config, diameter_px=diameter.in_px(pixel_size))
-    judged = read_tables(reference)
+    watch = console.patient_progress
+    judged = read_tables(reference, watch)
     if ignore is not None:
-        judged = add_ignored(judged, read_tables(ignore))
+        judged = add_ignored(judged, read_tables(ignore, watch))
     names = [source.relative for source in find_micrographs(micrographs)] if micrographs else None
     judged = choose_micrographs(judged, subset, names)
-    found = read_tables(picks)
+    found = read_tables(picks, watch)
     paired = pair_by_name(found, judged)
     if found and not paired:
         raise InputError(
@@ -141,7 +142,7 @@ def evaluate(
         )
         if checked is not None:
             logger.debug("check: %s", checked.message())
-    _report(evaluate_picks(paired, judged, config), console, json_path, overwrite=overwrite)
+    _report(evaluate_picks(paired, judged, config, watch), console, json_path, overwrite=overwrite)
 
 
 def _report(result: EvaluationResult, console: Console, json_path: Path | None, *, overwrite: bool) -> None:

@@ -22,8 +22,9 @@ from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.calibrate import Calibration
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.curve_table import write_curve_table
+from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.result import Result
-from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder, picture_of
+from cryopick_cli.picking.run_folder import RECORD_FILE, RunFolder, picture_of
 from cryopick_cli.report.overlay import draw_picks
 from cryopick_cli.settings import from_mapping, to_mapping
 from cryopick_cli.units import to_angstrom
@@ -100,7 +101,7 @@ class PickingRun:
         """Learn diameter and threshold, and write the record, so that an interrupted run can be resumed."""
         with self.record.timed("calibrate"):
             self.console.say(f"Calibrating on up to {self.batch.config.calibration_micrographs} micrographs")
-            self.batch.calibrate(self.sources)
+            self.batch.calibrate(self.sources, self.console.patient_progress)
         for calibration in self.batch.calibrations.values():
             self.console.say(_describe_calibration(calibration, self.batch.config))
         self._write_record()

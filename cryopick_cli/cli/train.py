@@ -14,6 +14,7 @@ from cryopick_cli.cli.console import Console
 from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.cli.training_run import FINE_TUNING, RANDOM_START, TrainingRun, load_initial
 from cryopick_cli.errors import ConfigError
+from cryopick_cli.formats.atomic import check_folder
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS
 from cryopick_cli.settings import from_mapping, read_toml
@@ -122,6 +123,7 @@ def train(
     config = _configure(recipe, micrographs, coordinates, diameter, seed)
     if steps is not None:
         config = replace(config, optimiser=replace(config.optimiser, steps=steps))
+    check_folder(out)
     chosen = choose_device(device)
     console.say(f"Device: {chosen.device} ({chosen.reason})")
     initial = load_initial(init or (RANDOM_START if recipe else DEFAULT_WEIGHTS), chosen)

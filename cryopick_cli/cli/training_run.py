@@ -13,6 +13,7 @@ from typing import Any
 import cryopick_cli
 from cryopick_cli.cli.console import Console
 from cryopick_cli.cli.record import RunRecord
+from cryopick_cli.errors import WeightsError
 from cryopick_cli.model.device import DeviceChoice
 from cryopick_cli.model.weights import Model, load_model
 from cryopick_cli.settings import to_mapping
@@ -72,7 +73,7 @@ class TrainingRun:
         """
         with self.record.timed("check"):
             for source in self.config.sources:
-                report = check_source(source, self.data)
+                report = check_source(source, self.data, watch=self.console.patient_progress)
                 if report is not None:
                     self.console.say(f"Check: {report.message()}")
 
@@ -116,4 +117,9 @@ class TrainingRun:
 
 def load_initial(name: str, device: DeviceChoice) -> Model | None:
     """Load the weights to start from; the word ``none`` stands for random ones."""
-    return None if name == RANDOM_START else load_model(name, device)
+    if name == RANDOM_START:
+        return None
+    try:
+        return load_model(name, device)
+    except WeightsError as error:
+        raise WeightsError(str(error).replace("--weights", "--init", 1)) from error

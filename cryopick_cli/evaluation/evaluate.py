@@ -24,6 +24,7 @@ from cryopick_cli.evaluation.metrics import (
     best_f1,
     precision_recall_curve,
 )
+from cryopick_cli.progress import Watch, unwatched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class EvaluationConfig:
         """Check the ranges."""
         if not 0 < self.radius_fraction <= 1:
             raise ConfigError(
-                f"radius_fraction: found {self.radius_fraction:g}, expected more than 0 and at most 1; "
+                f"--radius-fraction: found {self.radius_fraction:g}, expected more than 0 and at most 1; "
                 "0.25 is a quarter of the particle diameter"
             )
         if self.diameter_px is not None and not 0 < self.diameter_px < math.inf:
@@ -131,6 +132,7 @@ def evaluate_picks(
     picks: Mapping[str, pd.DataFrame],
     reference: Mapping[str, pd.DataFrame],
     config: EvaluationConfig | None = None,
+    watch: Watch = unwatched,
 ) -> EvaluationResult:
     """Judge the picks of several micrographs.
 
@@ -151,6 +153,8 @@ def evaluate_picks(
         that serves as reference) are left out.
     config
         How to judge.
+    watch
+        Looks on while micrographs are judged.
 
     Raises
     ------
@@ -163,7 +167,11 @@ def evaluate_picks(
         raise InputError(
             "reference: found no micrograph, expected at least one; give a folder of reference coordinates"
         )
-    judged = {name: _judge(name, picks.get(name), table, config) for name, table in reference.items()}
+    judged = {}
+    with watch("Judging", len(reference), "micrographs") as advance:
+        for name, table in reference.items():
+            judged[name] = _judge(name, picks.get(name), table, config)
+            advance(name)
     pooled, curve = _summarise(list(judged.values()))
     return EvaluationResult(
         config=config,

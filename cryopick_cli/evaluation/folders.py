@@ -14,9 +14,11 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from cryopick_cli.errors import InputError
+from cryopick_cli.formats.collection import describe_files
 from cryopick_cli.formats.coordinates import MICROGRAPH, split_by_micrograph
 from cryopick_cli.formats.micrograph import is_micrograph_name, split_suffix
 from cryopick_cli.formats.registry import format_of, read_coordinates
+from cryopick_cli.progress import Watch, unwatched
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ _UID_PREFIX = re.compile(r"^\d{15,21}_")
 _ALIGNED = re.compile(r"_(patch|rigid)_aligned(_doseweighted)?$")
 
 
-def read_tables(path: Path) -> dict[str, pd.DataFrame]:
+def read_tables(path: Path, watch: Watch = unwatched) -> dict[str, pd.DataFrame]:
     """Read the coordinates of several micrographs, by the micrograph's name.
 
     Parameters
@@ -43,6 +45,8 @@ def read_tables(path: Path) -> dict[str, pd.DataFrame]:
         file a micrograph (searched in depth), or one file. Where a folder holds several formats, one is
         read: the first of ``PREFERRED``. Where a file's rows name their micrographs, those names count;
         else the file's own.
+    watch
+        Looks on while the files of a folder are read.
 
     Raises
     ------
@@ -58,11 +62,14 @@ def read_tables(path: Path) -> dict[str, pd.DataFrame]:
     if (path / PICKS_TABLE).is_file():
         return _read_file(path / PICKS_TABLE, path)
     tables: dict[str, pd.DataFrame] = {}
-    for file in _coordinate_files(path):
-        for name, table in _read_file(file, path).items():
-            if name in tables:
-                raise InputError(f"{file}: found {name} a second time, expected it once; move one away")
-            tables[name] = table
+    files = _coordinate_files(path)
+    with watch(f"Reading {path}", len(files), "files") as advance:
+        for file in files:
+            for name, table in _read_file(file, path).items():
+                if name in tables:
+                    raise InputError(f"{file}: found {name} a second time, expected it once; move one away")
+                tables[name] = table
+            advance(file.name)
     return tables
 
 
@@ -205,7 +212,10 @@ def _coordinate_files(folder: Path) -> list[Path]:
             by_format.setdefault(known.name, []).append(path)
     chosen = next((name for name in PREFERRED if name in by_format), None)
     if chosen is None:
-        raise InputError(f"{folder}: found no coordinate file, expected one a micrograph; check the path")
+        raise InputError(
+            f"{folder}: found no coordinate file{describe_files(folder)}, expected one a micrograph; check "
+            "the name of the folder"
+        )
     if len(by_format) > 1:
         logger.info("%s: several formats are there; the %s files are read", folder, chosen)
     files = by_format[chosen]

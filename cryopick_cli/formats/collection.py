@@ -185,6 +185,13 @@ def _read_file(path: Path, root: Path, format: str | None, cs_flip_y: bool) -> d
     return {_name_of(path.relative_to(root)): table}
 
 
+def describe_files(folder: Path) -> str:
+    """Say what lies in a folder that holds nothing of what was looked for."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    first = f" such as {files[0].relative_to(folder).as_posix()}" if files else ""
+    return f" among {len(files)} files{first}"
+
+
 def _is_list(path: Path) -> bool:
     return "_rlnMicrographCoordinates" in read_text(path)
 
@@ -207,7 +214,8 @@ def _coordinate_files(folder: Path, format: str | None) -> list[Path]:
     if not by_format:
         expected = "coordinate files" if wanted is None else f"files ending in {wanted.suffix}"
         raise InputError(
-            f"{folder}: no coordinates in this folder (found 0 {expected}); check the folder or --from"
+            f"{folder}: no coordinates in this folder (found 0 {expected}{describe_files(folder)}); check "
+            "the name of the folder" + ("" if wanted is None else ", or --from")
         )
     if len(by_format) > 1:
         raise InputError(

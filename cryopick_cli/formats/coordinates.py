@@ -104,7 +104,7 @@ def check_coordinates(table: pd.DataFrame, where: str) -> pd.DataFrame:
         raise FormatError(
             f"{where}: no column {' and '.join(absent)} (found "
             f"{', '.join(map(str, table.columns)) or 'none'}, "
-            "expected at least x and y)"
+            "expected at least x and y); name the columns in the first line"
         )
     columns: dict[str, ArrayLike] = {}
     for column, dtype in _DTYPES.items():
@@ -113,7 +113,8 @@ def check_coordinates(table: pd.DataFrame, where: str) -> pd.DataFrame:
                 columns[column] = table[column].to_numpy(dtype=dtype)
             except (TypeError, ValueError) as error:
                 raise FormatError(
-                    f"{where}: column {column} does not hold {dtype} values ({error})"
+                    f"{where}: column {column} does not hold {dtype} values ({error}); mend or remove "
+                    "the line"
                 ) from error
     checked = make_coordinates(
         columns.pop("x"),

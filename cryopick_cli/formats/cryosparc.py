@@ -155,7 +155,7 @@ def write_cs(path: str | Path, table: pd.DataFrame, options: WriteOptions) -> No
     unknown = [name for name in names if options.micrographs.get(name, MicrographInfo()).shape is None]
     if unknown:
         raise OutputError(
-            f"{path}: the shape of {unknown[0]} is unknown; cryoSPARC needs it: name the micrographs too"
+            f"{path}: the shape of {unknown[0]} is unknown; cryoSPARC needs it; give --micrographs or --size"
         )
     infos = [options.micrographs[name] for name in names]
     shape = np.array([info.shape for info in infos], dtype=np.uint32).reshape(len(names), 2)

@@ -99,7 +99,10 @@ def read_delimited(path: str | Path) -> pd.DataFrame:
         if not any(value.strip() for value in row):
             continue
         if len(row) != len(names):
-            raise FormatError(f"{path}: line {number}: found {len(row)} values, expected {len(names)}")
+            raise FormatError(
+                f"{path}: line {number}: found {len(row)} values, expected {len(names)}; mend or remove the "
+                "line, or copy the file again where it is truncated"
+            )
         for name, value in zip(names, row, strict=True):
             columns[name].append(value.strip())
     table = check_coordinates(pd.DataFrame(_typed(path, columns)), str(path))

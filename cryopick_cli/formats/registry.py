@@ -15,6 +15,7 @@ import pandas as pd
 from cryopick_cli.errors import ConfigError, FormatError, OutputError
 from cryopick_cli.formats import box, cbox, cryosparc, cryosparc_group, delimited, eman2, star, warp
 from cryopick_cli.formats.coordinates import MICROGRAPH, WriteOptions, check_coordinates
+from cryopick_cli.formats.micrograph import is_micrograph_name
 
 Reader = Callable[[Path], pd.DataFrame]
 Writer = Callable[[Path, pd.DataFrame, WriteOptions], None]
@@ -225,9 +226,10 @@ def read_coordinates(path: str | Path, format: str | None = None, *, cs_flip_y: 
     if known is None and path.suffix.lower() == cryosparc_group.SUFFIX:
         known = FORMATS["cs"]  # a group leads to its dataset; in a folder the dataset itself is read
     if known is None:
+        kind = "a micrograph's name tells" if is_micrograph_name(path.name) else "the name tells"
         raise FormatError(
-            f"{path}: the name tells no coordinate format (expected an ending of {', '.join(_BY_ENDING)}); "
-            "rename it or name its format"
+            f"{path}: {kind} no coordinate format (expected an ending of {', '.join(_BY_ENDING)}); "
+            "give a file of coordinates, rename it or name its format"
         )
     flipped = cs_flip_y and known.name == "cs"
     table = cryosparc.read_cs(path, flip_y=True) if flipped else known.read(path)

@@ -42,7 +42,7 @@ class TransformConfig:
     def __post_init__(self) -> None:
         """Refuse a scale that is none."""
         if not (self.scale > 0 and np.isfinite(self.scale)):
-            raise ConfigError(f"scale: found {self.scale}, expected a positive number")
+            raise ConfigError(f"--scale: found {self.scale:g}, expected a positive number")
         if not np.isfinite(self.shift).all():
             raise ConfigError(f"shift: found {self.shift}, expected two numbers")
 
@@ -80,7 +80,7 @@ def transform_coordinates(
     table = table if config.threshold is None else _cut(table, config.threshold, where)
     if config.needs_shape and shape is None:
         raise InputError(
-            f"{where}: the micrograph's size is unknown and mirroring needs it; give --micrographs"
+            f"{where}: the micrograph's size is unknown and mirroring needs it; give --micrographs or --size"
         )
     order = ("y", "x") if config.swap_xy else ("x", "y")
     # Unlike a factor of binning, which makes pixels larger, the scale makes coordinates larger.

@@ -19,11 +19,12 @@ from cryopick_cli.errors import CryopickError
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import Micrograph, read_micrograph, read_micrograph_header
 from cryopick_cli.model.weights import Model
-from cryopick_cli.picking.calibrate import Calibration, calibrate
+from cryopick_cli.picking.calibrate import Calibration, calibrate, count_looks
 from cryopick_cli.picking.choice import ranked
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.pick import examine, pick_micrograph
 from cryopick_cli.picking.result import Result
+from cryopick_cli.progress import Advance, Watch, unheard, unwatched
 
 log = logging.getLogger(__name__)
 
@@ -56,20 +57,27 @@ class Batch:
     report: Callable[[str], None] = lambda kind: None
     _sources: Sequence[MicrographSource] = field(default=(), init=False)
 
-    def calibrate(self, sources: Sequence[MicrographSource]) -> dict[str, Calibration]:
+    def calibrate(
+        self, sources: Sequence[MicrographSource], watch: Watch = unwatched
+    ) -> dict[str, Calibration]:
         """Learn diameter and threshold of every kind of micrograph that has no calibration yet."""
         self._sources = sources
-        for kind, members in group_by_kind(sources, self.pixel_size, self.config).items():
+        with watch("Reading headers", len(sources), "micrographs") as advance:
+            groups = group_by_kind(sources, self.pixel_size, self.config, advance)
+        for kind, members in groups.items():
             if kind not in self.calibrations:
-                sample = self._read_sample(members)
-                if sample and self._can_be_measured(sample[0][1]):
-                    self._learn(kind, sample)
+                names = ranked(members, self.config.seed)[: self.config.calibration_micrographs]
+                steps = len(names) + count_looks(names, self.config)
+                with watch("Calibrating", steps, "steps") as advance:
+                    sample = self._read_sample(members, advance)
+                    if sample and self._can_be_measured(sample[0][1]):
+                        self._learn(kind, sample, advance)
         return self.calibrations
 
-    def _learn(self, kind: str, sample: Sequence[tuple[str, Micrograph]]) -> None:
+    def _learn(self, kind: str, sample: Sequence[tuple[str, Micrograph]], advance: Advance = unheard) -> None:
         names = [name for name, _ in sample]
         micrographs = [micrograph for _, micrograph in sample]
-        self.calibrations[kind] = calibrate(self.model, micrographs, names, self.config)
+        self.calibrations[kind] = calibrate(self.model, micrographs, names, self.config, advance)
         self.report(kind)
 
     def pick(self, sources: Sequence[MicrographSource]) -> Iterator[Result]:
@@ -121,7 +129,9 @@ class Batch:
             return False
         return True
 
-    def _read_sample(self, members: Mapping[str, MicrographSource]) -> list[tuple[str, Micrograph]]:
+    def _read_sample(
+        self, members: Mapping[str, MicrographSource], advance: Advance
+    ) -> list[tuple[str, Micrograph]]:
         """Read the micrographs to calibrate on, chosen by a hash of name and seed; give them by name.
 
         In place of one that cannot be read, which is left to `pick` to report, the next by hash is taken.
@@ -134,6 +144,8 @@ class Batch:
                 sample[name] = read_source(members[name], self.pixel_size)
             except (CryopickError, OSError, ValueError, MemoryError) as error:
                 log.debug("%s: %s", name, error)
+            else:
+                advance(name)
         return sorted(sample.items())
 
 
@@ -149,11 +161,15 @@ def kind_of(shape: tuple[int, ...], pixel_size: float | None, config: PickConfig
 
 
 def group_by_kind(
-    sources: Sequence[MicrographSource], pixel_size: float | None, config: PickConfig
+    sources: Sequence[MicrographSource],
+    pixel_size: float | None,
+    config: PickConfig,
+    advance: Advance = unheard,
 ) -> dict[str, dict[str, MicrographSource]]:
     """Group readable sources by :func:`kind_of`, by name; reads headers only where it must."""
     groups: dict[str, dict[str, MicrographSource]] = {}
     for source in sources:
+        advance(source.relative)
         known = pixel_size or source.pixel_size
         if known is not None:
             groups.setdefault(kind_of((), known, config), {})[source.relative] = source

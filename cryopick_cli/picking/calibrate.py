@@ -6,8 +6,9 @@ not depend on the order of the files, on the number of workers, or on the rest o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,10 @@ from cryopick_cli.picking.scale import ScaleEstimate, search_views, vote
 from cryopick_cli.picking.threshold import CurvePoint, choose_threshold, seems_empty, threshold_curve
 from cryopick_cli.picking.view import prepare_view
 from cryopick_cli.picking.weighing import Weighed, diameter_px, find_mask, suggested_box_px, weigh
+from cryopick_cli.progress import Advance, unheard
 from cryopick_cli.units import rescale_coordinate
+
+Item = TypeVar("Item")
 
 # Evidence for light particles over that for dark ones from which they are taken to be light.
 _LIGHT_IS_SURE = 3.0
@@ -79,7 +83,11 @@ class Calibration:
 
 
 def calibrate(
-    model: Model, sample: Sequence[Micrograph], names: Sequence[str], config: PickConfig
+    model: Model,
+    sample: Sequence[Micrograph],
+    names: Sequence[str],
+    config: PickConfig,
+    advance: Advance = unheard,
 ) -> Calibration:
     """Learn diameter, spread and threshold from a sample of micrographs with one unit of length.
 
@@ -91,22 +99,30 @@ def calibrate(
     names : sequence of str
         Their names, for the record.
     config : PickConfig
+    advance : callable
+        Told each of the :func:`count_looks` times that a micrograph was looked at.
     """
-    light = is_light(model, sample, config)
-    estimate = None if config.diameter else _search_diameter(model, sample, config, light=light)
+
+    def told(items: Iterable[Item]) -> Iterator[Item]:
+        for name, item in zip(names, items, strict=True):
+            yield item
+            advance(name)
+
+    light = is_light(model, told(sample), config)
+    estimate = None if config.diameter else _search_diameter(model, told(sample), config, light=light)
     genuine = [
         _look(model, name, micrograph, estimate, config, light=light)
-        for name, micrograph in zip(names, sample, strict=True)
+        for name, micrograph in zip(names, told(sample), strict=True)
     ]
     point = model.card.operating_point
     prior = _learn_prior(genuine, point, config)
-    genuine = [_with_mask(one, prior, point, config, light=light) for one in genuine]
+    genuine = [_with_mask(one, prior, point, config, light=light) for one in told(genuine)]
     weighed, threshold = _weigh_and_cut(genuine, prior, point, config)
     if prior is not None and _is_crowded(genuine, weighed, prior, threshold, config.consistency):
         prior = replace(prior, spacing=config.consistency.crowded_spacing)
         weighed, threshold = _weigh_and_cut(genuine, prior, point, config)
     score, size = _pool(genuine, weighed)
-    decoys = score_decoys(model, genuine, prior, config, light=light)
+    decoys = score_decoys(model, genuine, prior, config, light=light, advance=advance)
     found = Calibration(
         unit="px" if sample[0].pixel_size is None else "Å",
         prior=prior,
@@ -121,6 +137,12 @@ def calibrate(
         decoys=tuple(choose_copied(names, config)),
     )
     return replace(found, scale_space_diameter=_second_opinion(model, genuine, weighed, found, config))
+
+
+def count_looks(names: Sequence[str], config: PickConfig) -> int:
+    """Count how often micrographs are looked at to calibrate on these: a measure of progress."""
+    each = 2 + (config.contrast == "auto") + (config.diameter is None)  # candidates and junk in any case
+    return each * len(names) + len(choose_copied(names, config))
 
 
 def _look(
@@ -221,7 +243,7 @@ def _second_opinion(
     return None if estimate is None else estimate / across * prior.diameter
 
 
-def is_light(model: Model, sample: Sequence[Micrograph], config: PickConfig) -> bool:
+def is_light(model: Model, sample: Iterable[Micrograph], config: PickConfig) -> bool:
     """Tell whether the particles are lighter than the ice: which sign of the grey values shows more of them.
 
     Dark is what cryo-EM gives, so light particles must be clearly the more likely ones.
@@ -238,7 +260,7 @@ def is_light(model: Model, sample: Sequence[Micrograph], config: PickConfig) -> 
 
 
 def _search_diameter(
-    model: Model, sample: Sequence[Micrograph], config: PickConfig, *, light: bool
+    model: Model, sample: Iterable[Micrograph], config: PickConfig, *, light: bool
 ) -> ScaleEstimate | None:
     """Find the diameter by the vote of all scales over all micrographs of the sample."""
     found = []

@@ -25,6 +25,7 @@ from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates
 from cryopick_cli.picking.threshold import DecoyScores, Floats
 from cryopick_cli.picking.weighing import weigh
+from cryopick_cli.progress import Advance, unheard
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,13 @@ def choose_copied(names: Iterable[str], config: PickConfig) -> list[str]:
 
 
 def score_decoys(
-    model: Model, genuine: Sequence[Genuine], prior: SizePrior | None, config: PickConfig, *, light: bool
+    model: Model,
+    genuine: Sequence[Genuine],
+    prior: SizePrior | None,
+    config: PickConfig,
+    *,
+    light: bool,
+    advance: Advance = unheard,
 ) -> DecoyScores:
     """Score the candidates of a few micrographs and of their decoys alike.
 
@@ -63,6 +70,7 @@ def score_decoys(
         for kind, found in enumerate((one.found, inverted, _find_in_noise(model, one, config))):
             weighed = weigh(found, one.micrograph, prior, model.card.operating_point, config, one.mask)
             scores[kind].append(weighed.score[weighed.eligible])
+        advance(one.name)
     return DecoyScores(*(np.concatenate(kind) if kind else np.zeros(0) for kind in scores))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cryopick_cli.errors import ConfigError
 from cryopick_cli.formats.micrograph import MASK_SUFFIX
-from cryopick_cli.formats.registry import FORMATS, find_format
+from cryopick_cli.formats.registry import FORMATS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,9 @@ class OutputConfig:
         """Refuse unknown formats and boxes without area."""
         if not self.formats:
             raise ConfigError(f"--format: found nothing, expected some of {', '.join(FORMATS)}")
-        for name in self.formats:
-            find_format(name)
+        unknown = [name for name in self.formats if name not in FORMATS]
+        if unknown:
+            raise ConfigError(f"--format: found {unknown[0]!r}, expected one of {', '.join(FORMATS)}")
         if self.box_size is not None and (self.box_size < 2 or self.box_size % 2):
             raise ConfigError(f"--box-size: found {self.box_size}, expected an even number of pixels")
 

@@ -17,7 +17,7 @@ from cryopick_cli.formats.coordinates import log_odds, score_or_merit
 from cryopick_cli.picking.duplicates import suppress_duplicates
 from cryopick_cli.picking.edges import METAVAR, edge_px, is_inside, parse_edge
 from cryopick_cli.picking.junk import DROP, MODES, allowed, fade_of
-from cryopick_cli.picking.run_folder import Row
+from cryopick_cli.picking.notes import Row
 from cryopick_cli.units import Length
 
 Chosen = NDArray[np.bool_]
@@ -118,7 +118,7 @@ def recut(picks: pd.DataFrame, row: Row, config: FilterConfig) -> pd.DataFrame:
     chosen = _scores_enough(picks, config) & _has_size(picks, row, config) & _is_clean(picks, row, config)
     chosen = chosen & _is_far_from_edge(picks, row, config)
     if config.min_distance is not None:
-        chosen = _apart(picks, chosen, score, config.min_distance.in_px(row.pixel_size))
+        chosen = _apart(picks, chosen, score, _in_px(config.min_distance, "--min-distance", row))
     if config.most_picks is not None:
         chosen = _best(chosen, score, config.most_picks)
     return picks.assign(accepted=chosen)
@@ -152,7 +152,7 @@ def _has_size(picks: pd.DataFrame, row: Row, config: FilterConfig) -> Chosen:
     for limit, sign, option in ((config.min_diameter, 1, "min"), (config.max_diameter, -1, "max")):
         if limit is not None:
             _need(picks["diameter_px"], "diameter", f"--{option}-diameter", row)
-            fits &= sign * (picks["diameter_px"].to_numpy() - limit.in_px(row.pixel_size)) >= 0
+            fits &= sign * (picks["diameter_px"].to_numpy() - _in_px(limit, f"--{option}-diameter", row)) >= 0
     return fits
 
 
@@ -192,6 +192,15 @@ def _best(chosen: Chosen, score: NDArray[np.float64], most: int) -> Chosen:
     best = np.zeros_like(chosen)
     best[order[:most]] = True
     return chosen & best
+
+
+def _in_px(limit: Length, option: str, row: Row) -> float:
+    if limit.unit != "px" and row.pixel_size is None:
+        raise InputError(
+            f"{row.name}: {option}: found {limit} for a micrograph of unknown pixel size, expected pixels; "
+            "give the length in pixels, such as 90px"
+        )
+    return limit.in_px(row.pixel_size)
 
 
 def _need(column: pd.Series[float], what: str, option: str, row: Row) -> None:

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cryopick_cli.errors import ConfigError, CryopickError, OutputError
-from cryopick_cli.formats.atomic import write_text
+from cryopick_cli.errors import ConfigError, OutputError
+from cryopick_cli.formats.atomic import make_folder, write_text
 from cryopick_cli.formats.coordinates import (
     MicrographInfo,
     WriteOptions,
-    check_coordinates,
     concat_coordinates,
     empty_coordinates,
 )
@@ -31,6 +29,7 @@ from cryopick_cli.formats.inputs import MicrographSource, output_tree
 from cryopick_cli.formats.micrograph import MASK_SUFFIX, write_micrograph
 from cryopick_cli.formats.registry import FORMATS, write_coordinates
 from cryopick_cli.formats.star import write_coordinate_list
+from cryopick_cli.picking.notes import Notes, Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
 
@@ -41,38 +40,12 @@ PICKS_COLUMNS = (
     *("junk", "score_without_junk", "threshold"),
 )
 SUMMARY_COLUMNS = ("micrograph", "picks", "median_diameter_px", "seconds", "status")
-DONE = "picked"
-_KEPT_COLUMNS = (*PICKS_COLUMNS[1:], "figure_of_merit")
 _DECIMALS = {
     **dict.fromkeys(("x", "y"), 3),
     **dict.fromkeys(("diameter_px", "diameter_A"), 2),
     **dict.fromkeys(("score", "junk", "score_without_junk", "threshold"), 5),
 }
-_PARTS = ".cryopick"
 _STAR = "star"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A micrograph's line in the summary, and what a resumed run must know of it."""
-
-    name: str
-    relative: str
-    stamp: str
-    picks: int = 0
-    median_diameter_px: float | None = None
-    seconds: float = 0.0
-    status: str = DONE
-    shape: tuple[int, int] | None = None
-    pixel_size: float | None = None
-    box_size_px: int | None = None
-    mask_doubted: bool = False
-    """Whether a mask of junk was found that its candidates speak against, so that it is not used."""
-
-    @property
-    def done(self) -> bool:
-        """Whether the micrograph was picked."""
-        return self.status == DONE
 
 
 class RunFolder:
@@ -81,7 +54,7 @@ class RunFolder:
     def __init__(self, folder: Path, config: OutputConfig) -> None:
         self.folder = folder
         self.config = config
-        self._parts = folder / _PARTS
+        self._notes = Notes(folder)
 
     def prepare(
         self,
@@ -114,21 +87,17 @@ class RunFolder:
             self._refuse_foreign_files(sources)
         if overwrite:
             self._remove_earlier_run({source.relative for source in sources})
-        try:
-            self._parts.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"{self.folder}: cannot be made ({error.strerror}); give another --out"
-            ) from error
+        make_folder(self.folder)
+        self._notes.make_folder()
 
     @property
     def holds_run(self) -> bool:
         """Whether a run left something here; one that ended before its first micrograph did not."""
-        return (self.folder / RECORD_FILE).exists() or any(self._parts.rglob("*.json"))
+        return (self.folder / RECORD_FILE).exists() or bool(self._notes.names())
 
     def row_of(self, source: MicrographSource) -> Row | None:
         """Give the row of a micrograph that an earlier run has picked and that has not changed since."""
-        row = self._row_in(source.relative)
+        row = self._notes.row_of(source.relative)
         if row is None:
             return None
         written = all(path.exists() for path in self._files_of(row.relative))
@@ -163,8 +132,21 @@ class RunFolder:
             self._write_mask(result)
         return self.write_picks(row, picks)
 
-    def write_picks(self, row: Row, picks: pd.DataFrame) -> Row:
+    def adopt(self, run: Mapping[str, tuple[Row, pd.DataFrame]]) -> None:
+        """Take micrographs and picks of other origin for a run, as if they had been picked into this folder.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written.
+        """
+        self._notes.adopt(run)
+        self._write_summary([row for row, _ in run.values()])
+
+    def write_picks(self, row: Row, picks: pd.DataFrame, as_picked: pd.DataFrame | None = None) -> Row:
         """Write the coordinate files of a micrograph and keep its candidates; give its row with their count.
+
+        Of candidates that were cut, ``as_picked`` is how they stood before.
 
         Raises
         ------
@@ -178,20 +160,20 @@ class RunFolder:
         for name in self._own_files():
             named = _named(picks, row.name) if FORMATS[name].names_micrograph else picks
             write_coordinates(self.path_of(row.relative, name), named, name, options)
-        kept = [column for column in _KEPT_COLUMNS if column in picks]
-        content = {"row": asdict(row), "picks": {c: picks[c].tolist() for c in kept}}
-        write_text(self._part(row.relative), json.dumps(content), overwrite=True)
+        self._notes.write(row, picks, as_picked)
         return row
 
     def read_run(self) -> dict[str, tuple[Row, pd.DataFrame]]:
         """Give the micrographs that an earlier run has picked into this folder with all their candidates.
+
+        Candidates are as they were picked, whatever was cut since.
 
         Returns
         -------
         dict
             Name -> row and candidates, in the order of the summary; those that failed without candidates.
         """
-        picked = {row.name: (row, self._read(row.relative)[1]) for row in self._other_rows([])}
+        picked = {row.name: self._notes.read_as_picked(row.relative) for row in self._other_rows([])}
         found: dict[str, tuple[Row, pd.DataFrame]] = {}
         for name, status in self._statuses().items():
             failed = Row(name=name, relative=output_tree(name), stamp="", status=status)
@@ -216,28 +198,27 @@ class RunFolder:
         """
         rows = [*rows, *self._other_rows(rows)]
         done = [row for row in rows if row.done]
-        joined = concat_coordinates({row.name: self._read(row.relative)[1] for row in done})
+        joined = concat_coordinates({row.name: self._notes.read(row.relative)[1] for row in done})
         table = joined.reindex(columns=list(PICKS_COLUMNS)).round(_DECIMALS)
         write_text(self.folder / PICKS_FILE, _as_csv(table), overwrite=True)
-        lines = [
-            (row.name, row.picks, row.median_diameter_px, f"{row.seconds:.3f}", row.status) for row in rows
-        ]
-        summary = pd.DataFrame(lines, columns=list(SUMMARY_COLUMNS))
-        write_text(self.folder / SUMMARY_FILE, _as_csv(summary), overwrite=True)
+        self._write_summary(rows)
         if _STAR in self.config.formats:
             listed = [(row.name, _from_here(self.path_of(row.relative, _STAR))) for row in done]
             write_coordinate_list(self.folder / LIST_FILE, listed, overwrite=True)
         self._write_joint_files(joined, done)
         return joined
 
+    def _write_summary(self, rows: Sequence[Row]) -> None:
+        lines = [
+            (row.name, row.picks, row.median_diameter_px, f"{row.seconds:.3f}", row.status) for row in rows
+        ]
+        summary = pd.DataFrame(lines, columns=list(SUMMARY_COLUMNS))
+        write_text(self.folder / SUMMARY_FILE, _as_csv(summary), overwrite=True)
+
     def _other_rows(self, rows: Sequence[Row]) -> list[Row]:
         """List the micrographs of earlier runs into this folder that this run was not given."""
         given = {row.relative for row in rows}
-        names = sorted(
-            path.relative_to(self._parts).as_posix().removesuffix(".json")
-            for path in self._parts.rglob("*.json")
-        )
-        found = [self._row_in(name) for name in names if name not in given]
+        found = [self._notes.row_of(name) for name in self._notes.names() if name not in given]
         return [row for row in found if row is not None]
 
     def path_of(self, relative: str, format_name: str) -> Path:
@@ -273,8 +254,9 @@ class RunFolder:
     def _discard(self, relative: str) -> None:
         """Remove what an earlier run has made of a micrograph that cannot be picked any more."""
         shown = (picture_of(self.folder, relative), self.mask_path_of(relative))
-        for path in (self._part(relative), *self._files_of(relative), *shown):
+        for path in (*self._files_of(relative), *shown):
             path.unlink(missing_ok=True)
+        self._notes.discard(relative)
 
     def _remove_earlier_run(self, given: set[str]) -> None:
         """Remove what an earlier run wrote for micrographs, or in formats, that this run does not write.
@@ -282,8 +264,7 @@ class RunFolder:
         Only names that the earlier run's own notes give are touched; what this run writes is replaced then.
         """
         formats = self._earlier_formats()
-        for relative in (path.relative_to(self._parts).as_posix() for path in self._parts.rglob("*.json")):
-            relative = relative.removesuffix(".json")
+        for relative in self._notes.names():
             stale = [self.path_of(relative, name) for name in formats if not FORMATS[name].one_file]
             if relative in given:
                 kept = {self.path_of(relative, name) for name in self._own_files()}
@@ -297,7 +278,7 @@ class RunFolder:
         if _STAR in formats and _STAR not in self.config.formats:
             (self.folder / LIST_FILE).unlink(missing_ok=True)
         (self.folder / CURVE_FILE).unlink(missing_ok=True)
-        shutil.rmtree(self._parts, ignore_errors=True)
+        self._notes.remove()
 
     def _earlier_formats(self) -> list[str]:
         """Give the formats of the run that the folder holds, by its record; this run's without one."""
@@ -326,22 +307,6 @@ class RunFolder:
         for name in self.config.formats:
             if FORMATS[name].one_file:
                 write_coordinates(self._joint_file(name), joined, name, options)
-
-    def _part(self, relative: str) -> Path:
-        return self._parts / f"{relative}.json"
-
-    def _row_in(self, relative: str) -> Row | None:
-        """Give the row of an earlier run, None where there is none or its file is damaged."""
-        try:
-            return self._read(relative)[0]
-        except (OSError, ValueError, TypeError, KeyError, CryopickError):
-            return None
-
-    def _read(self, relative: str) -> tuple[Row, pd.DataFrame]:
-        content = json.loads(self._part(relative).read_text(encoding="utf-8"))
-        shape = content["row"].pop("shape")
-        row = Row(**content["row"], shape=None if shape is None else (shape[0], shape[1]))
-        return row, check_coordinates(pd.DataFrame(content["picks"]), str(self._part(relative)))
 
 
 def picture_of(folder: Path, relative: str) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cryopick_cli.formats.coordinates import MICROGRAPH
-from cryopick_cli.picking.run_folder import Row
+from cryopick_cli.picking.notes import Row
 from cryopick_cli.report.pdf import PdfPage, write_pdf
 from cryopick_cli.report.plot import draw_histogram, draw_series, make_axis
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from cryopick_cli.errors import InputError, OutputError
+from cryopick_cli.errors import InputError
 from cryopick_cli.formats.atomic import write_text
 from cryopick_cli.formats.coordinates import WriteOptions, make_coordinates
 from cryopick_cli.formats.delimited import write_csv
@@ -48,22 +48,6 @@ _MICROGRAPH_LABELS = (
 def stem_of(seed: int, number: int) -> str:
     """Give the file stem of micrograph ``number`` of a run with ``seed``."""
     return f"sim_{seed:04d}_{number:06d}"
-
-
-def make_folder(out: str | Path) -> Path:
-    """Make the folder where it is missing.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be made.
-    """
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
-    return folder
 
 
 def is_finished(folder: Path, stem: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, as_completed
@@ -13,15 +15,17 @@ from pathlib import Path
 from types import TracebackType
 
 from cryopick_cli.errors import ConfigError, CryopickError, OutputError
-from cryopick_cli.formats.atomic import write_text
+from cryopick_cli.formats.atomic import make_folder, write_text
 from cryopick_cli.simulation.config import CheckedConfig, SimulationConfig, setting
-from cryopick_cli.simulation.folder import is_finished, make_folder, remove_simulated, stem_of
+from cryopick_cli.simulation.folder import is_finished, remove_simulated, stem_of
 from cryopick_cli.simulation.simulate import SimulatedMicrograph
 from cryopick_cli.simulation.workers import draw_numbered, open_library, start_workers, write_numbered
 
 log = logging.getLogger(__name__)
 
 NOTE_FILE = "pool.json"
+# A pool takes minutes to fill; this often it is said how far it is.
+_SECONDS_BETWEEN_NEWS = 10.0
 
 
 def simulate_folder(
@@ -213,10 +217,14 @@ class SimulationPool:
     def _wait(self, numbers: range) -> None:
         """Wait for micrographs that are ordered and not finished."""
         ordered = [number for number in numbers if number in self._pending]
-        left = sum(not self._pending[number].done() for number in ordered)
-        if left:
-            log.info("%s: %d of %d micrographs are still being simulated", self.folder, left, len(numbers))
+        told = -math.inf
         for number in ordered:
+            left = sum(not future.done() for future in map(self._pending.get, ordered) if future is not None)
+            if left and time.monotonic() - told >= _SECONDS_BETWEEN_NEWS:
+                told = time.monotonic()
+                log.info(
+                    "%s: %d of %d micrographs are still being simulated", self.folder, left, len(numbers)
+                )
             self._pending.pop(number).result()
 
     def _claim(self, library: str | Path | None) -> None:

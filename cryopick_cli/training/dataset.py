@@ -294,9 +294,10 @@ def _why_none(source: SourceConfig, micrographs: Sequence[MicrographSource], dat
                 "which differ by cryoSPARC's number in front: cryopick convert --micrographs gives "
                 "coordinates the micrographs' names"
             )
+    first = micrographs[0].path.name if micrographs else "none"
     return (
-        "expected files of the same stem in the two folders, or one file that names these micrographs; check "
-        "the recipe's paths and `include`"
+        f"{len(micrographs)} in all (first: {first}), expected files of the same stem in {folder}, or one "
+        "file that names these micrographs; check --in and --coordinates, or the recipe's paths and `include`"
     )
 
 

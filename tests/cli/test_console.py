@@ -73,6 +73,7 @@ def test_progress_without_a_terminal_is_a_line_with_the_time_left(
         for name in ("a", "b", "c", "d"):
             advance(name)
     assert capsys.readouterr().err.splitlines() == [
+        "Picking: 4 micrographs",
         "Picking: 1/4 micrographs, 6.0 s left, a",
         "Picking: 2/4 micrographs, 4.0 s left, b",
         "Picking: 3/4 micrographs, 2.0 s left, c",
@@ -89,8 +90,21 @@ def test_fast_progress_without_a_terminal_leaves_lines_out_but_not_the_last(
         for step in range(150):
             advance(f"step {step}")
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
+    assert lines[0] == "Training: 150 steps"
     assert lines[-1] == "Training: 150/150 steps, done in 1.5 s, step 149"
+
+
+@pytest.mark.parametrize(("step_s", "shown"), [(0.1, 0), (0.6, 2)])
+def test_patient_progress_is_silent_where_all_is_done_soon(
+    step_s: float, shown: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([step_s * step for step in range(9)])
+    monkeypatch.setattr(console_module.time, "monotonic", lambda: next(clock))
+    with open_console() as console, console.patient_progress("Calibrating", 6, "steps") as advance:
+        for name in "abcdef":
+            advance(name)
+    assert len(capsys.readouterr().err.splitlines()) == shown
 
 
 @pytest.mark.parametrize(

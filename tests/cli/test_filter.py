@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from cryopick_cli.formats.coordinates import WriteOptions, empty_coordinates, lo
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import write_micrograph
 from cryopick_cli.formats.registry import read_coordinates, write_coordinates
+from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result as Picked
 from cryopick_cli.picking.run_folder import RunFolder
@@ -155,24 +157,125 @@ def test_junk_and_edge_are_those_of_the_run_unless_given() -> None:
     assert read_coordinates("cut/b_autopick.star")["x"].tolist() == [100.0, 200.0]
 
 
-def test_a_cut_keeps_the_limits_of_the_run_and_of_the_cut_before_and_widens_what_is_given() -> None:
+def test_limits_that_are_not_given_are_those_of_the_run() -> None:
     write_recorded_run()
-    invoke("--out", "same")
-    assert Path("same/picks.csv").read_bytes() == Path("run/picks.csv").read_bytes()
-    cuts = [
-        ("run", "junk", ("--junk", "keep"), [100.0]),
-        ("run", "edge", ("--edge", "0"), [20.0]),
-        ("run", "both", ("--junk", "keep", "--edge", "0", "--max-diameter", "50px"), [20.0, 100.0]),
-        ("both", "again", ("--threshold", "0.2"), [20.0, 100.0]),
-        ("again", "wide", ("--max-diameter", "90px"), [20.0, 100.0, 200.0]),
-        ("wide", "flag", ("--junk", "flag"), [20.0, 200.0]),
+    cuts: list[tuple[tuple[str, ...], list[float]]] = [
+        (("--junk", "keep"), [100.0]),
+        (("--edge", "0"), [20.0]),
+        (("--junk", "keep", "--edge", "0", "--max-diameter", "50px"), [20.0, 100.0]),
+        (("--threshold", "0.2"), [200.0]),
+        (("--edge", "0", "--threshold", "0.2"), [20.0, 200.0]),
     ]
-    for source, out, options, left in cuts:
-        result = CliRunner().invoke(cli, ["filter", "--in", source, "--out", out, *options])
+    for options, left in cuts:
+        result = invoke("--overwrite", *options)  # in place, each on the one before
         assert result.exit_code == 0, result.output
         assert "Warning" not in result.stderr
-        assert read_coordinates(f"{out}/b_autopick.star")["x"].sort_values().tolist() == left
-    assert set(pd.read_csv("flag/picks.csv")["threshold"]) == {0.2}
+        assert read_coordinates("run/b_autopick.star")["x"].sort_values().tolist() == left
+
+
+CUTS: list[tuple[str, ...]] = [
+    (),
+    ("--most-picks", "1"),
+    ("--threshold", "0.2"),
+    ("--threshold", "0.85"),
+    ("--max-diameter", "42px", "--edge", "30"),
+    ("--junk", "drop", "--box-size", "64"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), [*zip(CUTS, CUTS[1:] + CUTS[:1], strict=True)])
+def test_a_cut_of_a_cut_is_that_cut_of_the_run(first: tuple[str, ...], second: tuple[str, ...]) -> None:
+    invoke("--out", "expected", *second)
+    invoke("--out", "cut", *first)
+    again = ["filter", "--in", "cut", "--out", "again", *second]
+    assert CliRunner().invoke(cli, again).exit_code == 0
+    assert CliRunner().invoke(cli, ["filter", "--in", "cut", "--overwrite", *second]).exit_code == 0
+    for out in ("again", "cut"):
+        assert results(out) == results("expected")
+        assert limits(out) == limits("expected")
+        assert json.loads(Path(out, "run.json").read_text())["run"]["command"] == "pick"
+
+
+def test_what_the_cut_before_asked_for_and_no_longer_holds_is_said() -> None:
+    result = invoke("--overwrite", "--most-picks", "1", "--max-diameter", "90px", "--threshold", "0.2")
+    assert "No longer" not in result.stderr
+    assert "threshold 0.2, --max-diameter 90px, --junk flag, --edge 0, --most-picks 1" in result.stdout
+    result = invoke("--overwrite", "--threshold", "0.3", "--max-diameter", "90px")
+    assert "No longer in force, as not given again: --most-picks 1 of the cut before" in result.stderr
+    assert limits("run") == {
+        "threshold": 0.3,
+        "max_diameter": {"value": 90.0, "unit": "px"},
+        "junk": "flag",
+        "edge": "0",
+    }
+
+
+def test_picks_of_other_origin_are_cut_again_from_all_of_them() -> None:
+    """Neither record nor thresholds tell what was accepted; the notes of the first cut do."""
+    write_loose_files()
+    for most, left in (("1", 1), ("0", 0), ("2", 2), ("9", 3)):
+        result = CliRunner().invoke(cli, ["filter", "--in", "loose", "--overwrite", "--most-picks", most])
+        assert result.exit_code == 0, result.output
+        for name in ("a", "b", "c"):
+            assert len(read_coordinates(f"loose/{name}_autopick.star")) == left
+
+
+@pytest.mark.parametrize("source", ["run", "loose"])
+def test_a_cut_in_place_that_is_interrupted_can_be_repeated(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_loose_files()
+    command = ["filter", "--in", source, "--most-picks", "1"]
+    CliRunner().invoke(cli, [*command, "--out", "expected"])
+    write = RunFolder.write_picks
+    calls = iter(range(9))
+
+    def fail_at_the_second(*arguments: Any) -> Row:
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        return write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write_picks", fail_at_the_second)
+        assert CliRunner().invoke(cli, [*command, "--overwrite"]).exit_code == 130
+    record = json.loads(Path(source, "run.json").read_text())
+    assert record["unfinished"] is True
+    assert not list(Path(source).rglob("*.tmp"))
+    assert CliRunner().invoke(cli, [*command, "--overwrite"]).exit_code == 0
+    assert results(source) == results("expected")
+    assert "unfinished" not in json.loads(Path(source, "run.json").read_text())
+
+
+def test_where_less_than_the_run_as_picked_is_there_it_is_said() -> None:
+    invoke("--out", "cut", "--threshold", "0.85")
+    table = CliRunner().invoke(cli, ["filter", "--in", "cut/picks.csv", "--out", "again"])
+    assert table.exit_code == 0, table.output
+    assert "cut/picks.csv: what was accepted when picked is not told here" in table.stderr
+    Path("run/summary.csv").unlink()
+    assert "run: the run was not finished (found no summary.csv)" in invoke("--out", "part").stderr
+
+
+def results(folder: str) -> dict[str, str]:
+    """Give every file but notes and record, lists with the folder's own name left out."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_text().replace(f"{folder}/", "")
+        for path in Path(folder).rglob("*")
+        if path.suffix in (".csv", ".star", ".box") and path.is_file()
+    }
+
+
+def limits(folder: str) -> dict[str, Any]:
+    """Give the limits that hold, by the record."""
+    config = json.loads(Path(folder, "run.json").read_text())["config"]["filter"]
+    return {name: value for name, value in config.items() if value is not None}
+
+
+def write_loose_files() -> None:
+    """Write files as another picker does, without a run: three micrographs of three particles."""
+    Path("loose").mkdir()
+    for name in ("a", "b", "c"):
+        table = PICKS.drop(columns="junk").assign(accepted=True)
+        write_coordinates(f"loose/{name}.cbox", table, "cbox", WriteOptions(box_size_px=60))
 
 
 def test_where_the_threshold_is_unknown_it_is_said_that_nothing_comes_back() -> None:
@@ -232,16 +335,27 @@ def test_results_that_are_there_are_not_replaced() -> None:
     ("arguments", "status", "complaint"),
     [
         (("--in", "nowhere", "--out", "cut"), 1, "nowhere: is missing"),
+        (("--in", "run/picks.csv", "--out", "run", "--overwrite"), 2, "--out: found the folder of run/picks"),
         (("--out", "cut", "--threshold", "2"), 2, "--threshold: found 2.0"),
         (("--out", "cut", "--edge", "far"), 2, "--edge: found 'far'"),
         (("--out", "cut", "--min-diameter", "40"), 2, "expected a positive number with its unit"),
-        (("--out", "cut", "--format", "xyz"), 1, "found 'xyz'"),
+        (("--out", "cut", "--format", "xyz"), 2, "--format: found 'xyz'"),
+        (("--out", "cut", "--box-size", "7"), 2, "--box-size: found 7"),
     ],
 )
 def test_what_cannot_be_done_is_said(arguments: tuple[str, ...], status: int, complaint: str) -> None:
     result = invoke(*arguments)
     assert result.exit_code == status
     assert complaint in result.stderr
+    assert not Path("cut").exists()
+
+
+@pytest.mark.parametrize("text", ["[]", "{", ""])
+def test_a_damaged_record_is_named(text: str) -> None:
+    Path("run/run.json").write_text(text)
+    result = invoke("--out", "cut")
+    assert result.exit_code == 1
+    assert "run/run.json: not a run record" in result.stderr
     assert not Path("cut").exists()
 
 

@@ -217,7 +217,7 @@ def test_unknown_weights_give_status_one_and_unknown_devices_status_two() -> Non
     own = ("--in", "data/mics", "--coordinates", "data/coords")
     result = run(*own, "--init", "nowhere")
     assert result.exit_code == 1
-    assert "--weights nowhere: found no folder" in result.stderr
+    assert "--init nowhere: found no folder" in result.stderr
     result = run(*own, "--device", "gpu")
     assert result.exit_code == 2
     assert "found 'gpu', expected auto, cpu" in result.stderr

@@ -253,7 +253,7 @@ def test_unknown_pixel_sizes_ask_for_one(run: Callable[..., Result]) -> None:
         (["--steps", "many"], 2, "many"),
         (["--diameter", "24"], 2, "expected a positive number with its unit"),
         (["--in_parts", "gone.star"], 2, "gone.star"),
-        (["--init", "gone"], 1, "--weights gone"),
+        (["--init", "gone"], 1, "--init gone"),
         (["--in_parts", "picks.star"], 1, "particles without micrographs' names"),
     ],
 )

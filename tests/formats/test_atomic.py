@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cryopick_cli.errors import OutputError
-from cryopick_cli.formats.atomic import atomic_path, write_text
+from cryopick_cli.formats.atomic import atomic_path, check_folder, make_folder, write_text
 
 
 def test_writes_and_makes_the_folder(tmp_path: Path) -> None:
@@ -60,5 +60,20 @@ def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
 
 def test_a_file_in_place_of_the_folder_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="out: found a file, expected a folder"):
         write_text(tmp_path / "out" / "picks.csv", "")
+
+
+def test_whether_a_folder_can_be_written_is_told_without_making_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_folder(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    for blocked in ("file", "file/a/b"):
+        with pytest.raises(OutputError, match="file: found a file, expected a folder; give another"):
+            check_folder(tmp_path / blocked)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(OutputError, match=f"{tmp_path.name}: found a folder without the right to write"):
+        make_folder(tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()

@@ -82,6 +82,15 @@ def test_nothing_to_read(tmp_path: Path, name: str) -> None:
         read_collection([tmp_path / name])
 
 
+def test_what_lies_in_a_folder_without_coordinates_is_told(tmp_path: Path) -> None:
+    (tmp_path / "grid").mkdir()
+    (tmp_path / "grid" / "a.mrc").write_text("")
+    with pytest.raises(InputError, match=r"found 0 coordinate files among 1 files such as grid/a\.mrc"):
+        read_collection([tmp_path])
+    with pytest.raises(InputError, match=r"found 0 files ending in \.box among 1 files .*or --from"):
+        read_collection([tmp_path], "box")
+
+
 def test_the_tree_is_relions_or_as_given(tmp_path: Path) -> None:
     tables = {"MotionCorr/job002/Movies/m1.mrc": ONE, "../x/m2.v2": TWO}
     written = write_collection(tmp_path, tables, FORMATS["star"], BOXED, {"../x/m2.v2": "y/m2"})

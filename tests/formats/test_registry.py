@@ -137,6 +137,8 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
         find_format("xml")
     with pytest.raises(FormatError, match="tells no coordinate format"):
         read_coordinates(tmp_path / "m.xml")
+    with pytest.raises(FormatError, match=r"m\.mrc: a micrograph's name tells no coordinate format"):
+        read_coordinates(tmp_path / "m.mrc")
     with pytest.raises(OutputError, match="tells no coordinate format"):
         write_coordinates(tmp_path / "m.xml", empty_coordinates())
     with pytest.raises(OutputError, match="lacks that column"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,31 @@ def test_every_micrograph_gives_a_result_in_the_order_of_the_sources(
         assert result.pixel_size is None
         assert result.box_size_px == 48  # 30 px, one and a half times 30 is 45, and 46 has a 23
         assert result.seconds > 0
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        PickConfig(),
+        PickConfig(junk="keep", contrast="dark"),
+        PickConfig(diameter=Length(30, "px")),
+    ],
+)
+def test_who_looks_on_is_told_of_each_step_of_the_calibration(
+    planted_model: Model, micrographs: Micrographs, config: PickConfig
+) -> None:
+    told: list[tuple[str, int, list[str]]] = []
+
+    @contextmanager
+    def watch(what: str, total: int, unit: str) -> Iterator[Callable[[str], None]]:
+        told.append((what, total, []))
+        yield told[-1][2].append
+
+    Batch(planted_model, config).calibrate(micrographs("a", "b"), watch)
+    assert [what for what, _, _ in told] == ["Reading headers", "Calibrating"]
+    for _, total, items in told:
+        assert len(items) == total
+        assert set(items) == {"a", "b"}
 
 
 def test_a_corrupt_file_among_good_ones_fails_alone(

@@ -10,8 +10,8 @@ import pytest
 
 from cryopick_cli.errors import ConfigError, InputError
 from cryopick_cli.formats.coordinates import empty_coordinates, make_coordinates
+from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.recut import FilterConfig, recut
-from cryopick_cli.picking.run_folder import Row
 from cryopick_cli.units import Length
 
 ROW = Row(name="mics/a.mrc", relative="a", stamp="", shape=(200, 300), pixel_size=2.0, box_size_px=60)
@@ -123,6 +123,14 @@ def test_junk_and_size_of_the_micrograph_must_be_known_too() -> None:
     unknown = Row(name="mics/a.mrc", relative="a", stamp="", box_size_px=60)
     with pytest.raises(InputError, match="the size of the micrograph is unknown"):
         recut(PICKS, unknown, FilterConfig(edge="auto"))
+
+
+@pytest.mark.parametrize("option", ["min_diameter", "max_diameter", "min_distance"])
+def test_lengths_in_angstrom_need_the_pixel_size_of_the_micrograph(option: str) -> None:
+    unknown = Row(name="mics/a.mrc", relative="a", stamp="", shape=(200, 300))
+    named = f"mics/a.mrc: --{option.replace('_', '-')}: found 80A .* unknown pixel size, expected pixels"
+    with pytest.raises(InputError, match=named):
+        recut(PICKS, unknown, FilterConfig(**{option: Length(80, "A")}))
 
 
 def test_best_picks_are_counted_by_merit_where_there_is_no_score() -> None:

@@ -16,9 +16,10 @@ from cryopick_cli.errors import ConfigError, OutputError
 from cryopick_cli.formats.coordinates import make_coordinates
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.registry import read_coordinates
+from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
-from cryopick_cli.picking.run_folder import RECORD_FILE, Row, RunFolder, picture_of, stamp_of
+from cryopick_cli.picking.run_folder import RECORD_FILE, RunFolder, picture_of, stamp_of
 
 CONFIG = OutputConfig()
 PICKS = make_coordinates(
@@ -415,7 +416,7 @@ def test_a_file_is_no_folder() -> None:
 @pytest.mark.usefixtures("here")
 def test_a_folder_that_cannot_be_made_is_named() -> None:
     Path("file").write_text("")
-    with pytest.raises(OutputError, match=r"file/out: cannot be made .Not a directory"):
+    with pytest.raises(OutputError, match=r"file: found a file, expected a folder"):
         RunFolder(Path("file/out"), CONFIG).prepare(overwrite=False, resume=False)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from cryopick_cli.formats.coordinates import concat_coordinates, empty_coordinates, make_coordinates
-from cryopick_cli.picking.run_folder import Row
+from cryopick_cli.picking.notes import Row
 from cryopick_cli.report.logfile import write_logfile
 from cryopick_cli.report.pdf import PdfPage, write_pdf
 
