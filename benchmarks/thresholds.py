@@ -1,13 +1,17 @@
 """Compare rules for the automatic threshold by their regret, on development data.
 
     cryopick simulate --structures ../shared/data/structures --count 40 --seed 901 --out simulated
-    python benchmarks/thresholds.py --data ../shared/data --simulated simulated
+    python benchmarks/held_out_samples.py --structures ../shared/data/structures --development --count 6 \
+        --seed 301 --out development
+    python benchmarks/thresholds.py --data ../shared/data --simulated simulated \
+        --samples development/samples
 
-Regret is 1 less F1 at the rule's threshold over the best F1 that any threshold reaches on that data set.
-Data sets are the KLH micrographs of prefixes 012 and 013, each focus for itself, the ribosome-like
-micrograph, and every simulated micrograph with at least eight particles as a data set of its own, which is
-the hard case: one micrograph has to tell it all. No test data. Needs scikit-learn besides (dependency group
-`benchmarks`).
+Regret is 1 less F1 at the rule's threshold over the best F1 that any one threshold reaches on that data set;
+a rule that gives each micrograph a threshold of its own can do better than that. Data sets are the KLH
+micrographs of prefixes 012 and 013, each focus for itself and both together, the ribosome-like micrograph,
+samples of one particle under several microscopes, and every simulated micrograph with at least eight
+particles as a data set of its own, which is the hard case: one micrograph has to tell it all. No test data.
+Needs scikit-learn besides (dependency group `benchmarks`).
 """
 
 from __future__ import annotations
@@ -24,15 +28,17 @@ from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 
 from cryopick_cli.evaluation import evaluate_picks
+from cryopick_cli.evaluation.metrics import Counts
 from cryopick_cli.formats.inputs import find_micrographs
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model, OperatingPoint, load_model
 from cryopick_cli.picking.calibrate import Calibration
 from cryopick_cli.picking.config import PickConfig
-from cryopick_cli.picking.threshold import choose_threshold
+from cryopick_cli.picking.threshold import adapt_threshold, choose_threshold
 
 Floats = NDArray[np.float64]
-Rule = Callable[[Floats, Calibration], float]
+Rule = Callable[[Floats, Floats, Calibration], float]
+"""Scores of all candidates, those of one micrograph, what was learnt of the data set -> threshold there."""
 DEVELOPMENT = ("01nov26b.012.*", "01nov26b.013.*")
 FEWEST = 8
 
@@ -59,28 +65,36 @@ def mixture(score: Floats) -> float:
 def decoy_rule(most_false: float) -> Rule:
     """Take the lowest threshold at which decoys let at most this share of the picks seem false."""
 
-    def rule(score: Floats, calibration: Calibration) -> float:
+    def rule(score: Floats, own: Floats, calibration: Calibration) -> float:
         fine = (p.threshold for p in calibration.curve if (p.false_discovery_rate or 0.0) <= most_false)
         return next(fine, 1.0)
 
     return rule
 
 
-def aimed(score: Floats, calibration: Calibration, point: OperatingPoint, target: str) -> float:
-    """Give the threshold for a target where the picker saw particles; where it saw none, the shipped one."""
-    if calibration.seems_empty:
+def expected_f1(score: Floats) -> float:
+    """Cut where F1 is best if the scores are the probabilities that they are meant to be."""
+    falling = np.sort(score)[::-1]
+    f1 = 2 * np.cumsum(falling) / (np.arange(1, len(falling) + 1) + falling.sum())
+    return float(falling[f1.argmax()]) if len(falling) else 1.0
+
+
+def shipped(own: Floats, calibration: Calibration, point: OperatingPoint, target: str = "f1") -> float:
+    """Cut as the picker does."""
+    if calibration.typical_score is None:
         return calibration.threshold
-    return choose_threshold(score, replace(point, least_typical=0.0), target=target)
+    return adapt_threshold(own, calibration.typical_score, point, target=target)
 
 
 def rules(point: OperatingPoint) -> dict[str, Rule]:
-    """Name the rules: scores of all candidates and what was learnt of the data set, to a threshold."""
+    """Name the rules."""
     constants = {
-        f"constant {value}": (lambda score, _, value=value: value) for value in (0.2, 0.3, 0.35, 0.4, 0.5)
+        f"constant {value}": (lambda score, own, _, value=value: value)
+        for value in (0.2, 0.3, 0.35, 0.4, 0.5)
     }
     shares = {
         f"{share} x typical score": (
-            lambda score, _, share=share: choose_threshold(
+            lambda score, own, _, share=share: choose_threshold(
                 score, replace(point, threshold_share=share, least_typical=0.0)
             )
         )
@@ -89,32 +103,42 @@ def rules(point: OperatingPoint) -> dict[str, Rule]:
     decoys = {f"decoys, {share:.0%} false": decoy_rule(share) for share in (0.05, 0.1, 0.2)}
     return {
         **constants,
-        "two components of log-odds": lambda score, _: mixture(score),
-        "Otsu on log-odds": lambda score, _: otsu(score),
+        "two components of log-odds": lambda score, own, _: mixture(score),
+        "Otsu on log-odds": lambda score, own, _: otsu(score),
         **decoys,
+        "best expected F1": lambda score, own, _: expected_f1(score),
+        "best expected F1, each micrograph": lambda score, own, _: expected_f1(own),
         **shares,
-        "shipped": lambda _, calibration: calibration.threshold,
-        "shipped, for precision": lambda score, c: aimed(score, c, point, "precision"),
-        "shipped, for recall": lambda score, c: aimed(score, c, point, "recall"),
+        "shipped, one for all": lambda score, own, c: c.threshold,
+        "shipped": lambda score, own, c: shipped(own, c, point),
+        "shipped, for precision": lambda score, own, c: shipped(own, c, point, "precision"),
+        "shipped, for recall": lambda score, own, c: shipped(own, c, point, "recall"),
     }
 
 
 def development_sets(
-    data: Path, simulated: Path | None
+    data: Path, simulated: Path | None, samples: Path | None
 ) -> Iterator[tuple[list[Path], dict[str, pd.DataFrame]]]:
     """Give files and reference of each data set."""
+    both: tuple[list[Path], dict[str, pd.DataFrame]] = ([], {})
     for focus in ("far_from_focus", "near_to_focus"):
         folder = f"micrographs/klh/{focus}"
         doubtful = f"{folder}/ignore" if focus == "far_from_focus" else None
-        yield load_set(
+        files, references = load_set(
             data, LabelledSet(focus, f"{folder}/images", f"{folder}/coordinates", doubtful, DEVELOPMENT), 100
         )
+        both[0].extend(files)
+        both[1].update(references)
+        yield files, references
+    yield both
     one = "micrographs/ribosome_like_061"
     file = data / one / "061.png"
     reference = pd.read_csv(data / one / "coordinates.csv").assign(ignore=False)
     doubtful_places = pd.read_csv(data / one / "ignore.csv").assign(ignore=True)
     table = pd.concat([reference, doubtful_places]).rename(columns={"diameter": "diameter_px"})
     yield [file], {file.stem: table.reset_index(drop=True)}
+    for folder in sorted(samples.iterdir()) if samples else []:
+        yield load_set(Path(), LabelledSet(folder.name, str(folder), str(folder)), 1000)
     if simulated:
         files, references = load_set(Path(), LabelledSet("simulated", str(simulated), str(simulated)), 1000)
         for file in files:
@@ -122,12 +146,29 @@ def development_sets(
                 yield [file], {file.stem: references[file.stem]}
 
 
+def judged(
+    picks: dict[str, pd.DataFrame], reference: dict[str, pd.DataFrame], rule: Rule, calibration: Calibration
+) -> Counts:
+    """Cut every micrograph by a rule, and compare."""
+    score = pool(picks)
+    cut = {
+        name: table.assign(accepted=table["score"] >= rule(score, table["score"].to_numpy(), calibration))
+        for name, table in picks.items()
+    }
+    return evaluate_picks(cut, reference).pooled.counts
+
+
+def pool(picks: dict[str, pd.DataFrame]) -> Floats:
+    """Give the scores of all candidates."""
+    return pd.concat(picks.values())["score"].to_numpy()
+
+
 def empty_views(model: Model, data: Path) -> Iterator[tuple[Floats, Calibration]]:
     """Give the scores on views without particles, each a data set of its own."""
     for kind in FREE_OF_PARTICLES:
         for source in find_micrographs([str(data / "micrographs/quality_classes" / kind)]):
             picks, calibration = pick_files(model, [source.path], PickConfig())
-            yield pd.concat(picks.values())["score"].to_numpy(), calibration
+            yield pool(picks), calibration
 
 
 def main() -> None:
@@ -137,33 +178,30 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--simulated", type=Path)
+    parser.add_argument("--samples", type=Path, help="folder of folders, one a sample")
     parser.add_argument("--weights", default=DEFAULT_WEIGHTS)
     options = parser.parse_args()
     model = load_model(options.weights, choose_device("auto"))
     named = rules(model.card.operating_point)
     figures: dict[str, list[tuple[float, float, float]]] = {name: [] for name in named}
-    for files, reference in development_sets(options.data, options.simulated):
+    for files, reference in development_sets(options.data, options.simulated, options.samples):
         picks, calibration = pick_files(model, files, PickConfig())
-        curve = evaluate_picks(picks, reference).curve
-        score = pd.concat(picks.values())["score"].to_numpy()
-        if len(score) == 0 or curve.f1.max() == 0:
+        best = evaluate_picks(picks, reference).pooled.best_f1
+        if not best > 0:
             continue
         for name, rule in named.items():
-            reached = np.flatnonzero(curve.threshold >= rule(score, calibration))
-            last = (0.0, 1.0, 0.0)
-            if len(reached):
-                last = tuple(float(c[reached[-1]]) for c in (curve.f1, curve.precision, curve.recall))
-            figures[name].append((1 - last[0] / curve.f1.max(), *last[1:]))
+            counts = judged(picks, reference, rule, calibration)
+            figures[name].append((1 - counts.f1 / best, counts.precision, counts.recall))
     empty = list(empty_views(model, options.data))
     print("| rule | mean regret | worst | precision | recall | picks on empty views, most |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, rule in named.items():
         regret, precision, recall = np.array(figures[name]).T
-        most = max(int((score >= rule(score, c)).sum()) for score, c in empty if len(score) > 1)
+        most = max(int((score >= rule(score, score, c)).sum()) for score, c in empty if len(score) > 1)
         words = [
             f"{regret.mean():.3f}",
             f"{regret.max():.3f}",
-            f"{precision.mean():.3f}",
+            f"{np.nanmean(precision):.3f}",
             f"{recall.mean():.3f}",
         ]
         print(f"| {name} | " + " | ".join(words) + f" | {most} |")

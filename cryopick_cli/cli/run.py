@@ -177,6 +177,8 @@ def _describe_calibration(calibration: Calibration, config: PickConfig) -> str:
     if prior.spacing < config.consistency.spacing:
         words += f"; particles overlap, so picks may be {prior.spacing:g} diameters apart"
     words += f"; threshold {calibration.threshold:.2f}"
+    if calibration.typical_score is not None:
+        words += ", less in fainter micrographs"
     if calibration.seems_empty:
         words += "; scores are low throughout: no particle, or none clearly seen"
         if config.threshold is None and config.target != "f1":

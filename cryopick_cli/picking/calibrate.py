@@ -30,7 +30,13 @@ from cryopick_cli.picking.decoys import Genuine, choose_copied, score_decoys
 from cryopick_cli.picking.duplicates import count_overlapping, suppress_duplicates
 from cryopick_cli.picking.junk import KEEP
 from cryopick_cli.picking.scale import ScaleEstimate, search_views, vote
-from cryopick_cli.picking.threshold import CurvePoint, choose_threshold, seems_empty, threshold_curve
+from cryopick_cli.picking.threshold import (
+    CurvePoint,
+    choose_threshold,
+    seems_empty,
+    threshold_curve,
+    typical_score,
+)
 from cryopick_cli.picking.view import prepare_view
 from cryopick_cli.picking.weighing import Weighed, diameter_px, find_mask, suggested_box_px, weigh
 from cryopick_cli.progress import Advance, unheard
@@ -49,6 +55,9 @@ class Calibration:
     unit: str
     prior: SizePrior | None
     threshold: float
+    """The data set's; each micrograph has one near to it where ``typical_score`` is known."""
+    typical_score: float | None = None
+    """What confident picks score; None where the threshold was given or no particle is seen."""
     light: bool = False
     """Whether particles are lighter than the ice."""
     micrographs: tuple[str, ...] = ()
@@ -122,15 +131,17 @@ def calibrate(
         prior = replace(prior, spacing=config.consistency.crowded_spacing)
         weighed, threshold = _weigh_and_cut(genuine, prior, point, config)
     score, size = _pool(genuine, weighed)
+    empty = seems_empty(score, point, len(sample))
     decoys = score_decoys(model, genuine, prior, config, light=light, advance=advance)
     found = Calibration(
         unit="px" if sample[0].pixel_size is None else "Å",
         prior=prior,
         threshold=threshold,
+        typical_score=None if empty or config.threshold is not None else typical_score(score),
         light=light,
         micrographs=tuple(names),
         estimate=estimate,
-        seems_empty=seems_empty(score, point, len(sample)),
+        seems_empty=empty,
         counts=_count_by_size(size[score >= threshold], prior),
         false_discovery_rate=decoys.false_discovery_rate(threshold),
         curve=threshold_curve(decoys),

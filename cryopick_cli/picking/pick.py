@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from cryopick_cli.formats.coordinates import log_odds, make_coordinates
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.imaging.junk import JunkMask
-from cryopick_cli.model.weights import Model
+from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.calibrate import Calibration
 from cryopick_cli.picking.candidates import find_candidates
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.detect import Candidates
+from cryopick_cli.picking.threshold import adapt_threshold
 from cryopick_cli.picking.weighing import Weighed, find_mask, weigh
 
 
@@ -69,12 +70,22 @@ def pick_micrograph(
         sight = examine(model, micrograph, calibration, config)
     point = model.card.operating_point
     weighed = weigh(sight.found, micrograph, calibration.prior, point, config, sight.mask)
-    accepted = weighed.eligible & (weighed.score >= calibration.threshold)
+    threshold = _threshold_of(weighed, calibration, point, config)
+    accepted = weighed.eligible & (weighed.score >= threshold)
     return _as_table(
-        weighed,
-        micrograph.pixel_size,
-        accepted=accepted,
-        threshold=np.full(len(accepted), calibration.threshold),
+        weighed, micrograph.pixel_size, accepted=accepted, threshold=np.full(len(accepted), threshold)
+    )
+
+
+def _threshold_of(
+    weighed: Weighed, calibration: Calibration, point: OperatingPoint, config: PickConfig
+) -> float:
+    """Give the micrograph's own threshold; the data set's where that was given or is for nothing seen."""
+    typical = calibration.typical_score
+    if typical is None:
+        return calibration.threshold
+    return adapt_threshold(
+        weighed.score[weighed.eligible], typical, point, config.thresholding, config.target
     )
 
 

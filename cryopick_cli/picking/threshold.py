@@ -1,8 +1,9 @@
 """Which score makes a candidate a pick, without labels and without the user.
 
-The scores of good particles differ from one data set to the next, with contrast and crowding, but the best
-cut stays near one share of what the confident picks of that data set score. Decoys, copies of a few
-micrographs in which there is nothing to find, tell how many picks are false at least.
+The scores of good particles differ from one data set to the next, with contrast and crowding, and within one
+from micrograph to micrograph, with defocus and ice; but the best cut goes with what the confident picks score
+there. Decoys, copies of a few micrographs in which there is nothing to find, tell how many picks are false at
+least.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ class ThresholdConfig:
     recall_factor: float = field(
         default=0.6, metadata={"help": "Factor on the threshold where few particles may be missed."}
     )
+    data_set_weight: float = field(
+        default=10.0,
+        metadata={"help": "Sure picks that the data set counts for in the threshold of one micrograph."},
+    )
     decoy_micrographs: int = field(
         default=4, metadata={"help": "Micrographs from which decoys are made, at most."}
     )
@@ -43,6 +48,8 @@ class ThresholdConfig:
         """Refuse settings without meaning."""
         if not min(self.precision_factor, self.recall_factor) > 0:
             raise ConfigError("precision_factor, recall_factor: expected positive numbers")
+        if not self.data_set_weight > 0:
+            raise ConfigError(f"data_set_weight: found {self.data_set_weight}, expected a positive number")
 
     def factor(self, target: str) -> float:
         """Give the factor on the threshold for a target."""
@@ -114,8 +121,39 @@ def choose_threshold(
     """
     if seems_empty(score, point, micrographs):
         return point.empty_threshold
-    factor = (config or ThresholdConfig()).factor(target)
-    return min(0.99, max(point.least_threshold, factor * point.threshold_share * typical_score(score)))
+    return _cut_at(typical_score(score), point, config or ThresholdConfig(), target)
+
+
+def adapt_threshold(
+    score: Floats,
+    typical: float,
+    point: OperatingPoint,
+    config: ThresholdConfig | None = None,
+    target: str = "f1",
+) -> float:
+    """Give the threshold for one micrograph of a data set that holds particles.
+
+    Faint micrographs are cut lower than clear ones: the typical score is the mean of the micrograph's own,
+    which weighs as its candidates do, and of the data set's, which weighs as ``data_set_weight`` sure picks.
+
+    Parameters
+    ----------
+    score : (n,) float64
+        Scores of the micrograph's candidates after size prior and suppression of duplicates, 0 to 1.
+    typical : float
+        The data set's :func:`typical_score`.
+    point, config, target
+        As for :func:`choose_threshold`.
+    """
+    config = config or ThresholdConfig()
+    own = float((score**2).sum())
+    mean = (own * typical_score(score) + config.data_set_weight * typical) / (own + config.data_set_weight)
+    return _cut_at(mean, point, config, target)
+
+
+def _cut_at(typical: float, point: OperatingPoint, config: ThresholdConfig, target: str) -> float:
+    share = config.factor(target) * point.threshold_share
+    return min(0.99, max(point.least_threshold, share * typical))
 
 
 def typical_score(score: Floats) -> float:

@@ -122,6 +122,25 @@ def test_the_threshold_parts_accepted_from_the_rest_and_keeps_both(
     assert picks["accepted"].sum() == accepted
 
 
+def test_a_faint_micrograph_of_a_clear_data_set_is_cut_lower_unless_the_threshold_is_given(
+    planted_model: Model,
+) -> None:
+    """Twenty candidates that score 0.5 each, in a data set whose confident ones score 0.95."""
+    places = np.arange(20) * 60.0
+    found = Candidates(places, np.full(20, 30.0), np.full(20, 40.0), np.zeros(20))
+    micrograph = Micrograph(np.zeros((64, 1300), np.float32), None, Path("one.mrc"))
+    learnt = Calibration(unit="px", prior=SizePrior(40.0, 0.15), threshold=0.57, typical_score=0.95)
+    given = replace(learnt, typical_score=None)
+    faint, fixed = (
+        pick_micrograph(planted_model, micrograph, one, PickConfig(edge="0"), Sight(found))
+        for one in (learnt, given)
+    )
+    assert faint["threshold"].nunique() == 1
+    assert faint["threshold"].iloc[0] < fixed["threshold"].iloc[0] == 0.57
+    assert faint["accepted"].all()
+    assert not fixed["accepted"].any()
+
+
 def test_picks_of_a_sure_network_have_finite_odds(planted_model: Model) -> None:
     found = Candidates(*np.array([(10.0, 10.0, 40.0, 80.0)]).T)
     calibration = Calibration(unit="px", prior=SizePrior(40.0, 0.15), threshold=0.5)

@@ -11,6 +11,7 @@ from cryopick_cli.picking.threshold import (
     TARGETS,
     DecoyScores,
     ThresholdConfig,
+    adapt_threshold,
     choose_threshold,
     seems_empty,
     threshold_curve,
@@ -34,6 +35,32 @@ def test_threshold_follows_the_contrast_of_the_data_set() -> None:
     """The same particles, scored lower throughout, must not all be lost."""
     scores = np.array([0.9, 0.8, 0.85, 0.3, 0.05])
     assert choose_threshold(0.6 * scores, POINT) == pytest.approx(0.6 * choose_threshold(scores, POINT))
+
+
+def test_micrograph_like_the_data_set_has_its_threshold(rng: np.random.Generator) -> None:
+    scores = rng.uniform(0.6, 0.95, 200)
+    assert adapt_threshold(scores, typical_score(scores), POINT) == pytest.approx(
+        choose_threshold(scores, POINT)
+    )
+
+
+def test_faint_micrograph_is_cut_lower_and_the_more_so_the_more_it_shows() -> None:
+    usual = 0.5 * 0.9
+    few, many = (adapt_threshold(np.full(count, 0.6), 0.9, POINT) for count in (5, 500))
+    assert usual > few > many
+    assert many == pytest.approx(0.5 * 0.6, rel=0.05)
+
+
+def test_micrograph_that_shows_nothing_keeps_the_threshold_of_the_data_set() -> None:
+    assert adapt_threshold(np.zeros(0), 0.9, POINT) == pytest.approx(0.45)
+    assert adapt_threshold(np.full(20, 0.03), 0.9, POINT) == pytest.approx(0.45, rel=0.01)
+
+
+def test_target_moves_the_threshold_of_a_micrograph() -> None:
+    scores = np.full(100, 0.8)
+    cuts = [adapt_threshold(scores, 0.8, POINT, target=target) for target in ("recall", "f1", "precision")]
+    assert cuts == sorted(cuts)
+    assert len(set(cuts)) == 3
 
 
 def test_definition() -> None:
