@@ -1,7 +1,10 @@
 """Fit temperature and offset of the scores on development data, so that a score is a probability.
 
     cryopick simulate --structures ../shared/data/structures --count 40 --seed 901 --out simulated
-    python benchmarks/calibrate_scores.py --data ../shared/data --simulated simulated --weights DIR
+    python benchmarks/held_out_samples.py --structures ../shared/data/structures --development --count 6 \
+        --seed 301 --out development
+    python benchmarks/calibrate_scores.py --data ../shared/data --simulated simulated \
+        --samples development/samples --weights DIR
 
 A score is ``sigmoid(logit / temperature + offset)`` times the size prior's factor. Both numbers minimise the
 log loss of "is a particle" over all candidates; every data set weighs the same. Prints them with the loss and
@@ -43,9 +46,11 @@ def label_candidates(picks: pd.DataFrame, reference: pd.DataFrame) -> NDArray[np
     return np.where(found, 1, np.where(doubtful, -1, 0)).astype(np.int64)
 
 
-def collect(model: Model, data: Path, simulated: Path | None) -> Iterator[tuple[Floats, Floats, Floats]]:
+def collect(
+    model: Model, data: Path, simulated: Path | None, samples: Path | None
+) -> Iterator[tuple[Floats, Floats, Floats]]:
     """Give logits, factors of the size prior, and labels of each development set."""
-    for files, reference in development_sets(data, simulated):
+    for files, reference in development_sets(data, simulated, samples):
         picks, calibration = pick_files(model, files, PickConfig(junk="keep", size_prior="soft"))
         table = pd.concat(picks.values(), ignore_index=True)
         labels = np.concatenate([label_candidates(picks[name], reference[name]) for name in picks])
@@ -79,13 +84,14 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--simulated", type=Path)
+    parser.add_argument("--samples", type=Path, help="folder of folders, one a sample")
     parser.add_argument("--weights", default=DEFAULT_WEIGHTS)
     parser.add_argument("--write", action="store_true", help="write the numbers into the weights' card")
     options = parser.parse_args()
     model = load_model(options.weights, choose_device("auto"))
     plain = replace(model.card.operating_point, temperature=1.0, offset=0.0)
     neutral = Model(model.network, replace(model.card, operating_point=plain), model.device)
-    sets = list(collect(neutral, options.data, options.simulated))
+    sets = list(collect(neutral, options.data, options.simulated, options.samples))
 
     def scores(values: Floats) -> list[Floats]:
         return [expit(raw / np.exp(values[0]) + values[1]) * factor for raw, factor, _ in sets]
