@@ -271,7 +271,12 @@ def _parser(
         if text is None or (auto and text == AUTO):
             return None
         if kind is not Length:
-            return click.types.convert_type(kind).convert(text, parameter, ctx)
+            try:
+                return click.types.convert_type(kind).convert(text, parameter, ctx)
+            except click.BadParameter as error:
+                raise click.BadParameter(
+                    f"found {text!r}, expected auto or a number", ctx, parameter
+                ) from error
         try:
             return Length.parse(text, bare)
         except ConfigError as error:

@@ -385,11 +385,11 @@ def test_a_kind_met_while_picking_is_recorded_at_once(pick: Pick, monkeypatch: p
     whole = {path: path.read_bytes() for path in Path("mics").rglob("*.mrc")}
     learn = batch.Batch.calibrate
 
-    def learn_before_they_arrive(self: Any, sources: Any) -> Any:
+    def learn_before_they_arrive(self: Any, *given: Any) -> Any:
         monkeypatch.setattr(batch.Batch, "calibrate", learn)
         for path in whole:
             path.write_bytes(b"")
-        found = learn(self, sources)
+        found = learn(self, *given)
         for path, content in whole.items():
             path.write_bytes(content)
         return found
@@ -467,7 +467,7 @@ def test_what_cannot_be_done_gives_status_one_and_does_not_block_the_next_run(
     ("arguments", "complaint"),
     [
         (("--threshold", "2"), "--threshold: found 2.0, expected auto or a number from 0 to 1"),
-        (("--threshold", "high"), "'high' is not a valid float"),
+        (("--threshold", "high"), "found 'high', expected auto or a number"),
         (("--device", "gpu"), "found 'gpu', expected auto, cpu, cuda, cuda:N or mps"),
         (("--diameter", "120"), "expected a positive number with its unit"),
         (("--min-distance", "-1"), "found '-1', expected a positive number with its unit"),

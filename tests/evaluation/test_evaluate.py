@@ -130,10 +130,15 @@ def test_no_reference_at_all_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [{"radius_fraction": 0.0}, {"radius_fraction": 1.5}, {"diameter_px": -1.0}]
+    ("setting", "named"),
+    [
+        ({"radius_fraction": 0.0}, "--radius-fraction: found 0"),
+        ({"radius_fraction": 1.5}, "--radius-fraction: found 1.5"),
+        ({"diameter_px": -1.0}, "diameter_px: found -1"),
+    ],
 )
-def test_settings_out_of_range_are_refused(setting: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(setting))):
+def test_settings_out_of_range_are_refused(setting: dict[str, float], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
         EvaluationConfig(**setting)
 
 
