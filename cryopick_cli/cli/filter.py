@@ -17,7 +17,7 @@ from cryopick_cli.cli.console import PATIENCE_S, Console
 from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.errors import ConfigError, CryopickError, InputError
 from cryopick_cli.formats.collection import read_collection
-from cryopick_cli.formats.coordinates import concat_coordinates
+from cryopick_cli.formats.coordinates import concat_coordinates, empty_coordinates
 from cryopick_cli.formats.inputs import output_tree
 from cryopick_cli.formats.micrograph import read_micrograph, read_micrograph_header
 from cryopick_cli.picking.notes import Row
@@ -107,6 +107,11 @@ def filter_(
     earlier = _read_record(source)
     picked = earlier.get("run", earlier) or str(source)  # of a cut of a cut, the run that picked
     noted, run = _read_run(source)
+    if in_place and not noted and (source / SUMMARY_FILE).is_file():
+        raise InputError(
+            f"{source}: found no notes of the run (.cryopick), expected them to replace its files where they lie; "
+            "give another folder as --out, or copy the run with its hidden folder"
+        )
     files = _files(earlier, _settings(picked), formats, box_size, in_place=in_place)
     before = _limits_before(earlier)
     _warn_of_what_is_missing(console, source, noted=noted, cut_before=before is not None)
@@ -210,10 +215,14 @@ def _read_run(source: Path) -> tuple[bool, Run]:
 
     Tells whether it was from notes, too.
     """
-    found = RunFolder(source, OutputConfig()).read_run() if source.is_dir() else {}
+    folder = RunFolder(source, OutputConfig())
+    found = folder.read_run() if source.is_dir() else {}
     if any(row.done for row, _ in found.values()):
         return True, found
-    return False, {name: (_row_of(name, table), table) for name, table in read_collection([source]).items()}
+    read = {name: (_row_of(name, table), table) for name, table in read_collection([source]).items()}
+    # A table has no line of micrographs without candidates, or of those that failed; the summary has.
+    rest = {name: (row, empty_coordinates()) for name, row in folder.rows_of_summary().items()}
+    return False, rest | read
 
 
 def _row_of(name: str, table: pd.DataFrame) -> Row:

@@ -178,7 +178,7 @@ def _describe_calibration(calibration: Calibration, config: PickConfig) -> str:
         words += f"; particles overlap, so picks may be {prior.spacing:g} diameters apart"
     words += f"; threshold {calibration.threshold:.2f}"
     if calibration.typical_score is not None:
-        words += ", less in fainter micrographs"
+        words += ", less in fainter micrographs and more in clearer ones"
     if calibration.seems_empty:
         words += "; scores are low throughout: no particle, or none clearly seen"
         if config.threshold is None and config.target != "f1":

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cryopick_cli.errors import ConfigError, OutputError
+from cryopick_cli.errors import ConfigError, InputError, OutputError
 from cryopick_cli.formats.atomic import make_folder, write_text
 from cryopick_cli.formats.coordinates import (
     MicrographInfo,
@@ -171,14 +171,33 @@ class RunFolder:
         Returns
         -------
         dict
-            Name -> row and candidates, in the order of the summary; those that failed without candidates.
+            Name -> row and candidates, in the order of the summary; those that failed without candidates. Empty
+            where the folder holds no notes.
+
+        Raises
+        ------
+        InputError
+            If notes of micrographs that were picked are missing or damaged.
         """
+        if not self._notes.names():
+            return {}
         picked = {row.name: self._notes.read_as_picked(row.relative) for row in self._other_rows([])}
-        found: dict[str, tuple[Row, pd.DataFrame]] = {}
-        for name, status in self._statuses().items():
-            failed = Row(name=name, relative=output_tree(name), stamp="", status=status)
-            found[name] = picked.pop(name, (failed, empty_coordinates()))
-        return found | picked
+        told = self.rows_of_summary()
+        lost = [name for name, row in told.items() if row.done and name not in picked]
+        if lost:
+            raise InputError(
+                f"{self.folder}: found no readable notes of {len(lost)} micrographs that were picked (first: "
+                f"{lost[0]}), expected those that the run left in .cryopick; pick them again with --resume, or "
+                f"cut the table {self.folder / PICKS_FILE} into another folder"
+            )
+        return {name: picked.pop(name, (row, empty_coordinates())) for name, row in told.items()} | picked
+
+    def rows_of_summary(self) -> dict[str, Row]:
+        """Give what the summary tells of each micrograph, by name; nothing where there is none."""
+        return {
+            name: Row(name=name, relative=output_tree(name), stamp="", status=status)
+            for name, status in self._statuses().items()
+        }
 
     def _statuses(self) -> dict[str, str]:
         """Read what the summary says became of each micrograph; nothing where there is none."""

@@ -37,6 +37,10 @@ class ThresholdConfig:
         default=10.0,
         metadata={"help": "Sure picks that the data set counts for in the threshold of one micrograph."},
     )
+    lowest_share: float = field(
+        default=0.75,
+        metadata={"help": "Threshold of one micrograph over that of the data set, at least."},
+    )
     decoy_micrographs: int = field(
         default=4, metadata={"help": "Micrographs from which decoys are made, at most."}
     )
@@ -48,6 +52,8 @@ class ThresholdConfig:
         """Refuse settings without meaning."""
         if not min(self.precision_factor, self.recall_factor) > 0:
             raise ConfigError("precision_factor, recall_factor: expected positive numbers")
+        if not 0 < self.lowest_share <= 1:
+            raise ConfigError(f"lowest_share: found {self.lowest_share}, expected more than 0 and at most 1")
         if not self.data_set_weight > 0:
             raise ConfigError(f"data_set_weight: found {self.data_set_weight}, expected a positive number")
 
@@ -135,6 +141,8 @@ def adapt_threshold(
 
     Faint micrographs are cut lower than clear ones: the typical score is the mean of the micrograph's own,
     which weighs as its candidates do, and of the data set's, which weighs as ``data_set_weight`` sure picks.
+    It never falls below ``lowest_share`` of the data set's, so that a micrograph of nothing but dirt, which scores
+    low throughout, is not taken for a faint one.
 
     Parameters
     ----------
@@ -148,7 +156,9 @@ def adapt_threshold(
     config = config or ThresholdConfig()
     own = float((score**2).sum())
     mean = (own * typical_score(score) + config.data_set_weight * typical) / (own + config.data_set_weight)
-    return _cut_at(mean, point, config, target)
+    return max(
+        _cut_at(mean, point, config, target), config.lowest_share * _cut_at(typical, point, config, target)
+    )
 
 
 def _cut_at(typical: float, point: OperatingPoint, config: ThresholdConfig, target: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -194,6 +195,37 @@ def test_a_cut_of_a_cut_is_that_cut_of_the_run(first: tuple[str, ...], second: t
         assert results(out) == results("expected")
         assert limits(out) == limits("expected")
         assert json.loads(Path(out, "run.json").read_text())["run"]["command"] == "pick"
+
+
+def test_a_run_whose_notes_were_left_behind_is_cut_from_its_table() -> None:
+    """As after a copy that leaves out hidden folders."""
+    shutil.rmtree("run/.cryopick")
+    before = contents(Path("run"))
+    refused = invoke("--most-picks", "1", "--overwrite")
+    assert refused.exit_code == 1
+    assert "found no notes of the run" in refused.output
+    assert contents(Path("run")) == before
+    assert invoke("--most-picks", "1", "--out", "cut").exit_code == 0
+    table = pd.read_csv("cut/picks.csv")
+    assert len(table) == 6
+    assert table["accepted"].sum() == 2
+    summary = pd.read_csv("cut/summary.csv").set_index("micrograph")["status"]
+    assert summary.to_dict() == {
+        "mics/b.mrc": "picked",
+        "mics/grid/a.mrc": "picked",
+        "mics/d.mrc": "picked",
+        "mics/c.mrc": "mics/c.mrc: truncated",
+    }
+
+
+def test_a_damaged_note_is_named_and_the_run_left_as_it_was() -> None:
+    Path("run/.cryopick/b.json").write_text('{"row": {"na')
+    before = contents(Path("run"))
+    result = invoke("--most-picks", "1", "--overwrite")
+    assert result.exit_code == 1
+    assert "notes of 1 micrographs" in result.output
+    assert "mics/b.mrc" in result.output
+    assert contents(Path("run")) == before
 
 
 def test_what_the_cut_before_asked_for_and_no_longer_holds_is_said() -> None:

@@ -48,7 +48,13 @@ def test_faint_micrograph_is_cut_lower_and_the_more_so_the_more_it_shows() -> No
     usual = 0.5 * 0.9
     few, many = (adapt_threshold(np.full(count, 0.6), 0.9, POINT) for count in (5, 500))
     assert usual > few > many
-    assert many == pytest.approx(0.5 * 0.6, rel=0.05)
+    assert many == pytest.approx(0.75 * usual)
+
+
+def test_micrograph_full_of_dirt_is_not_cut_much_lower() -> None:
+    dirt = np.full(1000, 0.3)
+    assert adapt_threshold(dirt, 0.9, POINT) == pytest.approx(0.75 * 0.45)
+    assert adapt_threshold(dirt, 0.9, POINT, ThresholdConfig(lowest_share=1.0)) == pytest.approx(0.45)
 
 
 def test_micrograph_that_shows_nothing_keeps_the_threshold_of_the_data_set() -> None:
