@@ -109,8 +109,8 @@ def filter_(
     noted, run = _read_run(source)
     if in_place and not noted and (source / SUMMARY_FILE).is_file():
         raise InputError(
-            f"{source}: found no notes of the run (.cryopick), expected them to replace its files where they lie; "
-            "give another folder as --out, or copy the run with its hidden folder"
+            f"{source}: found no notes of the run (.cryopick), expected them to replace its files where they "
+            "lie; give another folder as --out, or copy the run with its hidden folder"
         )
     files = _files(earlier, _settings(picked), formats, box_size, in_place=in_place)
     before = _limits_before(earlier)

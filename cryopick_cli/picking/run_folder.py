@@ -171,8 +171,8 @@ class RunFolder:
         Returns
         -------
         dict
-            Name -> row and candidates, in the order of the summary; those that failed without candidates. Empty
-            where the folder holds no notes.
+            Name -> row and candidates, in the order of the summary; those that failed without candidates.
+            Empty where the folder holds no notes.
 
         Raises
         ------
@@ -187,8 +187,8 @@ class RunFolder:
         if lost:
             raise InputError(
                 f"{self.folder}: found no readable notes of {len(lost)} micrographs that were picked (first: "
-                f"{lost[0]}), expected those that the run left in .cryopick; pick them again with --resume, or "
-                f"cut the table {self.folder / PICKS_FILE} into another folder"
+                f"{lost[0]}), expected those that the run left in .cryopick; pick them again with --resume, "
+                f"or cut the table {self.folder / PICKS_FILE} into another folder"
             )
         return {name: picked.pop(name, (row, empty_coordinates())) for name, row in told.items()} | picked
 

@@ -141,8 +141,8 @@ def adapt_threshold(
 
     Faint micrographs are cut lower than clear ones: the typical score is the mean of the micrograph's own,
     which weighs as its candidates do, and of the data set's, which weighs as ``data_set_weight`` sure picks.
-    It never falls below ``lowest_share`` of the data set's, so that a micrograph of nothing but dirt, which scores
-    low throughout, is not taken for a faint one.
+    It never falls below ``lowest_share`` of the data set's, so that a micrograph of nothing but dirt, which
+    scores low throughout, is not taken for a faint one.
 
     Parameters
     ----------
