@@ -194,18 +194,15 @@ class RunFolder:
 
     def rows_of_summary(self) -> dict[str, Row]:
         """Give what the summary tells of each micrograph, by name; nothing where there is none."""
-        return {
-            name: Row(name=name, relative=output_tree(name), stamp="", status=status)
-            for name, status in self._statuses().items()
-        }
-
-    def _statuses(self) -> dict[str, str]:
-        """Read what the summary says became of each micrograph; nothing where there is none."""
         try:
             table = pd.read_csv(self.folder / SUMMARY_FILE, dtype=str, keep_default_na=False)
-            return dict(zip(table["micrograph"], table["status"], strict=True))
+            statuses = dict(zip(table["micrograph"], table["status"], strict=True))
         except (OSError, ValueError, KeyError):
             return {}
+        return {
+            name: Row(name=name, relative=output_tree(name), stamp="", status=status)
+            for name, status in statuses.items()
+        }
 
     def finish(self, rows: Sequence[Row]) -> pd.DataFrame:
         """Write the tables over all micrographs, those of earlier runs too; give every candidate.
