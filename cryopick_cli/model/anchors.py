@@ -58,6 +58,20 @@ class SquareAnchors(torch.nn.Module):
         return torch.cat([centres, size[:, None]], dim=1)
 
 
+def lay_anchors(config: NetworkConfig, size_px: int) -> Tensor:
+    """Give the anchors of a square view, (a, 3), as the network lays them: level, row, column, size.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+    size_px : int
+        Edge of the view, a multiple of the largest stride.
+    """
+    levels = [torch.empty(1, 1, size_px // stride, size_px // stride) for stride in config.strides]
+    anchors: Tensor = SquareAnchors(config)(torch.empty(1, 1, size_px, size_px), levels)
+    return anchors
+
+
 def to_corners(particles: Tensor) -> Tensor:
     """Turn ``(n, 3)`` of x, y, size into ``(n, 4)`` corners of the squares."""
     half = particles[:, 2:] / 2

@@ -6,6 +6,7 @@ Size consistency is the prior that all particles of a micrograph have nearly one
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -65,6 +66,19 @@ class Targets(NamedTuple):
     ignored: Tensor
 
 
+class Matched(NamedTuple):
+    """Which anchors of ``n`` views stand for particles, and what the box subnet should say of those ``k``."""
+
+    labels: Tensor
+    """(n, a): PARTICLE, BACKGROUND or IGNORED."""
+    views: Tensor
+    """(k,): the view of each particle's anchor."""
+    rows: Tensor
+    """(k,): its place among the anchors."""
+    wanted: Tensor
+    """(k, 3): the particle, coded by that anchor."""
+
+
 class Losses(NamedTuple):
     """The loss and its parts, scalars; the parts are already weighted."""
 
@@ -74,43 +88,53 @@ class Losses(NamedTuple):
     size: Tensor
 
 
-def compute_losses(output: Output, targets: list[Targets], config: LossConfig) -> Losses:
+def match_views(anchors: Tensor, targets: Sequence[Targets], config: MatchConfig) -> Matched:
+    """Match every view's particles to the anchors, which are the same in all; needs no network output.
+
+    Parameters
+    ----------
+    anchors : (a, 3)
+    targets : sequence of Targets
+        One a view.
+    config : MatchConfig
+    """
+    labels, views, rows, wanted = [], [], [], []
+    for number, target in enumerate(targets):
+        label, index = match(anchors, target.particles, target.ignored, config)
+        row = torch.nonzero(label == PARTICLE).squeeze(1)
+        labels.append(label)
+        rows.append(row)
+        views.append(torch.full_like(row, number))
+        wanted.append(encode(target.particles[index[row]], anchors[row]))
+    return Matched(torch.stack(labels), torch.cat(views), torch.cat(rows), torch.cat(wanted))
+
+
+def compute_losses(output: Output, matched: Matched, config: LossConfig) -> Losses:
     """Compare the network's output with the reference of each view.
 
     Focal and box loss of a view are sums over its anchors divided by the number of its particle anchors
     (``fewest_anchors`` at least), then averaged over the batch: a crowded view counts no more than one with
     few particles, and a view without any counts by its false alarms.
     """
-    per_view = [
-        _losses_of_view(logits, deltas, output.anchors, target, config)
-        for logits, deltas, target in zip(output.logits, output.deltas, targets, strict=True)
-    ]
-    focal, box, size = torch.stack(per_view).mean(dim=0)
-    box, size = config.box_weight * box, config.size_weight * size
-    return Losses(focal + box + size, focal, box, size)
-
-
-def _losses_of_view(
-    logits: Tensor, deltas: Tensor, anchors: Tensor, target: Targets, config: LossConfig
-) -> Tensor:
-    """Give focal, box and size loss of one view, (3,), not yet weighted."""
-    labels, index = match(anchors, target.particles, target.ignored, config.match)
-    counted = labels != IGNORED
-    is_particle = labels == PARTICLE
+    is_particle = matched.labels == PARTICLE
+    counted = matched.labels != IGNORED
+    share = is_particle.sum(dim=1).clamp_min(config.fewest_anchors)
     focal = sigmoid_focal_loss(
-        logits[counted],
-        is_particle[counted].to(logits.dtype),
-        alpha=config.focal_alpha,
-        gamma=config.focal_gamma,
-        reduction="sum",
+        output.logits, is_particle.to(output.logits.dtype), alpha=config.focal_alpha, gamma=config.focal_gamma
     )
-    wanted = encode(target.particles[index[is_particle]], anchors[is_particle])
-    box = smooth_l1_loss(deltas[is_particle], wanted, beta=config.box_beta, reduction="sum")
-    share = max(config.fewest_anchors, int(is_particle.sum()))
-    predicted = counted & (is_particle | (logits.detach().sigmoid() >= config.size_score))
-    diameters = decode(deltas[predicted], anchors[predicted])[:, 2]
-    size = size_consistency(diameters, logits[predicted].detach().sigmoid(), config.size_form)
-    return torch.stack([focal / share, box / share, size])
+    focal = ((focal * counted).sum(dim=1) / share).mean()
+    found = output.deltas[matched.views, matched.rows]
+    box = smooth_l1_loss(found, matched.wanted, beta=config.box_beta, reduction="none").sum(dim=1)
+    box = config.box_weight * (box / share[matched.views]).sum() / len(share)
+    scores = output.logits.detach().sigmoid()
+    predicted = counted & (is_particle | (scores >= config.size_score))
+    diameters = decode(output.deltas, output.anchors)[..., 2]
+    sizes = [
+        size_consistency(diameter[chosen], score[chosen], config.size_form)
+        for diameter, score, chosen in zip(diameters, scores, predicted, strict=True)
+    ]
+    size = config.size_weight * torch.stack(sizes).mean()
+    return Losses(focal + box + size, focal, box, size)
 
 
 def size_consistency(diameters: Tensor, scores: Tensor, form: str) -> Tensor:

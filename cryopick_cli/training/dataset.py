@@ -30,8 +30,9 @@ from cryopick_cli.formats.micrograph import read_micrograph, read_micrograph_hea
 from cryopick_cli.formats.registry import read_coordinates
 from cryopick_cli.imaging.normalise import fill_non_finite
 from cryopick_cli.imaging.resample import resample
+from cryopick_cli.model.anchors import MatchConfig
 from cryopick_cli.model.config import NetworkConfig
-from cryopick_cli.model.losses import Targets
+from cryopick_cli.model.losses import Matched, Targets, match_views
 from cryopick_cli.training.augment import augment, make_decoy
 from cryopick_cli.training.config import CropConfig, SourceConfig, TrainConfig
 from cryopick_cli.units import Length
@@ -172,9 +173,11 @@ def split_targets(reference: NDArray[np.float64], size: int, config: TrainConfig
     return Targets(rows[torch.from_numpy(learnt)], rows[torch.from_numpy(seen & ~learnt)])
 
 
-def collate(batch: list[tuple[Tensor, Targets]]) -> tuple[Tensor, list[Targets]]:
-    """Stack views (n, 1, h, w) and list their targets."""
-    return torch.stack([view for view, _ in batch]), [targets for _, targets in batch]
+def collate(
+    batch: Sequence[tuple[Tensor, Targets]], anchors: Tensor, config: MatchConfig
+) -> tuple[Tensor, Matched]:
+    """Stack views (n, 1, h, w) and match their particles to the anchors, both in the loader's processes."""
+    return torch.stack([view for view, _ in batch]), match_views(anchors, [t for _, t in batch], config)
 
 
 def find_labelled(source: SourceConfig, data: Path) -> list[LabelledMicrograph]:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from cryopick_cli.errors import ConfigError, CryopickError
+from cryopick_cli.model.anchors import lay_anchors
 from cryopick_cli.model.device import DeviceChoice
-from cryopick_cli.model.losses import Losses, Targets, compute_losses
+from cryopick_cli.model.losses import Losses, Matched, compute_losses
 from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.training.checkpoint import TrainingState, save_checkpoint
 from cryopick_cli.training.config import OptimiserConfig, TrainConfig
@@ -70,7 +72,7 @@ def new_state(config: TrainConfig, device: DeviceChoice, initial: RetinaNet | No
     if initial is not None:
         _copy_weights(initial, network)
     network = network.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(network, avg_fn=running_average(config.optimiser.average), use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=running_average(config.optimiser.average), use_buffers=True)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=config.optimiser.learning_rate, weight_decay=config.optimiser.weight_decay
     )
@@ -109,9 +111,9 @@ def train_steps(
     while state.step < config.optimiser.steps and not hooks.stop():
         number = state.step // config.checkpoint_every
         last = min(config.optimiser.steps, (number + 1) * config.checkpoint_every)
-        for views, targets in _load_crops(list_sources(number), config, state.step, last):
+        for views, matched in _load_crops(list_sources(number), config, device, state.step, last):
             started = time.perf_counter()
-            losses = train_step(state, views, targets, config, device)
+            losses = train_step(state, views, matched, config, device)
             state.step += 1
             hooks.report(
                 Progress(
@@ -129,17 +131,17 @@ def train_steps(
 
 
 def train_step(
-    state: TrainingState, views: Tensor, targets: list[Targets], config: TrainConfig, device: DeviceChoice
+    state: TrainingState, views: Tensor, matched: Matched, config: TrainConfig, device: DeviceChoice
 ) -> Losses:
     """Take one step of AdamW on a batch and fold the new weights into the average."""
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(state.step, config.optimiser)
     state.network.train()
-    views = views.to(device.device, memory_format=torch.channels_last)
-    targets = [Targets(*(rows.to(device.device) for rows in target)) for target in targets]
+    views = views.to(device.device, memory_format=torch.channels_last, non_blocking=True)
+    matched = Matched(*(part.to(device.device, non_blocking=True) for part in matched))
     with torch.autocast(device.device.type, device.dtype, enabled=device.dtype != torch.float32):
         output = state.network(views)
-    losses = Losses(*(loss for loss in compute_losses(output, targets, config.loss)))
+    losses = compute_losses(output, matched, config.loss)
     if not math.isfinite(losses.total.item()):
         raise CryopickError(
             f"step {state.step}: found a loss of {losses.total.item()}, expected a finite number; lower the "
@@ -155,17 +157,20 @@ def train_step(
     return Losses(*(loss.detach() for loss in losses))
 
 
-def running_average(keep: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+def running_average(keep: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
     """Give the rule by which a step's weights enter the average: a share ``1 - keep``, at first more.
 
     Early on ``(1 + n) / (10 + n)`` is kept after ``n`` steps, so that the random start is soon forgotten.
     """
 
-    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        if not averaged.is_floating_point():  # batch normalisation counts its batches
-            return current
-        kept = min(keep, (1 + int(count)) / (10 + int(count)))
-        return averaged.lerp(current, 1 - kept)
+    def average(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        n = int(count)
+        kept = min(keep, (1 + n) / (10 + n))
+        for mean, new in zip(averaged, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(new, 1 - kept)
+            else:  # batch normalisation counts its batches
+                mean.copy_(new)
 
     return average
 
@@ -190,16 +195,20 @@ def averaged_network(state: TrainingState) -> RetinaNet:
     return network.eval()
 
 
-def _load_crops(sources: Micrographs, config: TrainConfig, start: int, stop: int) -> DataLoader[Any]:
+def _load_crops(
+    sources: Micrographs, config: TrainConfig, device: DeviceChoice, start: int, stop: int
+) -> DataLoader[Any]:
     batch = config.optimiser.batch
+    anchors = lay_anchors(config.network, config.crop.size_px)
     return DataLoader(
         Crops(sources, config),
         batch_size=batch,
         sampler=range(start * batch, stop * batch),
         num_workers=config.workers,
-        collate_fn=collate,
+        collate_fn=partial(collate, anchors=anchors, config=config.loss.match),
         worker_init_fn=_single_thread,
         prefetch_factor=4 if config.workers else None,
+        pin_memory=device.device.type == "cuda",
     )
 
 

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from cryopick_cli.errors import ConfigError
 from cryopick_cli.model.anchors import encode
-from cryopick_cli.model.losses import LossConfig, Losses, Targets, compute_losses, size_consistency
+from cryopick_cli.model.losses import (
+    LossConfig,
+    Losses,
+    Targets,
+    compute_losses,
+    match_views,
+    size_consistency,
+)
 from cryopick_cli.model.network import Output
 
 NONE = torch.zeros((0, 3))
@@ -39,7 +46,8 @@ def says(particles: Tensor, confidence: float, deltas: Tensor | None = None) -> 
 
 
 def losses_of(output: Output, *targets: Targets, **settings: Any) -> Losses:
-    return compute_losses(output, list(targets), LossConfig(**{"fewest_anchors": 1, **settings}))
+    config = LossConfig(**{"fewest_anchors": 1, **settings})
+    return compute_losses(output, match_views(output.anchors, targets, config.match), config)
 
 
 PARTICLES = rows((64, 64, 40), (160, 96, 40), (96, 208, 40))
@@ -125,7 +133,9 @@ def test_empty_views_have_finite_gradients(form: str) -> None:
     deltas = torch.zeros(2, len(ANCHORS), 3, requires_grad=True)
     everywhere = rows((128, 128, 2000))  # no anchor overlaps it by a third, so none is left out
     nothing = [Targets(NONE, NONE), Targets(NONE, everywhere)]
-    losses = compute_losses(Output(logits, deltas, ANCHORS), nothing, LossConfig(size_form=form))
+    config = LossConfig(size_form=form)
+    matched = match_views(ANCHORS, nothing, config.match)
+    losses = compute_losses(Output(logits, deltas, ANCHORS), matched, config)
     losses.total.backward()  # type: ignore[no-untyped-call]
     assert math.isfinite(losses.total.item())
     assert logits.grad is not None

@@ -18,7 +18,7 @@ from cryopick_cli.training.loop import running_average
 def new_state(seed: int, width: int = 8) -> TrainingState:
     torch.manual_seed(seed)
     network = nn.Sequential(nn.Linear(4, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, 1))
-    average = AveragedModel(network, avg_fn=running_average(0.9), use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=running_average(0.9), use_buffers=True)
     return TrainingState(network, average, torch.optim.AdamW(network.parameters(), lr=0.01))
 
 

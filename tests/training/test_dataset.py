@@ -16,6 +16,7 @@ from cryopick_cli.formats.coordinates import make_coordinates
 from cryopick_cli.formats.micrograph import write_micrograph
 from cryopick_cli.formats.registry import write_coordinates
 from cryopick_cli.imaging.resample import resample
+from cryopick_cli.model.anchors import BACKGROUND, PARTICLE, MatchConfig, decode
 from cryopick_cli.model.losses import Targets
 from cryopick_cli.training import dataset
 from cryopick_cli.training.config import AugmentConfig, CropConfig, SourceConfig, TrainConfig
@@ -236,12 +237,17 @@ def test_dead_pixels_do_not_spoil_a_crop(tmp_path: Path, recipe: Recipe, rng: np
         assert view.std() > 0.2
 
 
-def test_batches_stack_views_and_list_targets() -> None:
-    empty = Targets(torch.zeros(0, 3), torch.zeros(0, 3))
-    views, targets = collate([(torch.zeros(1, 8, 8), empty), (torch.ones(1, 8, 8), empty)])
+def test_batches_stack_views_and_match_their_particles() -> None:
+    none = torch.zeros(0, 3)
+    anchors = torch.tensor([[20.0, 20.0, 24.0], [80.0, 80.0, 24.0]])
+    one = Targets(torch.tensor([[81.0, 79.0, 25.0]]), none)
+    batch = [(torch.zeros(1, 8, 8), Targets(none, none)), (torch.ones(1, 8, 8), one)]
+    views, matched = collate(batch, anchors, MatchConfig())
     assert views.shape == (2, 1, 8, 8)
     assert views[1].all()
-    assert targets == [empty, empty]
+    assert matched.labels.tolist() == [[BACKGROUND, BACKGROUND], [BACKGROUND, PARTICLE]]
+    assert (matched.views.tolist(), matched.rows.tolist()) == ([1], [1])
+    torch.testing.assert_close(decode(matched.wanted, anchors[matched.rows]), one.particles)
 
 
 def test_diameter_of_a_micrograph_is_the_median_of_what_is_learnt() -> None:

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from cryopick_cli.errors import CryopickError
+from cryopick_cli.model.anchors import MatchConfig, lay_anchors
+from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.device import DeviceChoice
-from cryopick_cli.model.losses import Targets
+from cryopick_cli.model.losses import Matched, Targets, match_views
 from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.training import loop
 from cryopick_cli.training.checkpoint import TrainingState, load_checkpoint
@@ -51,11 +53,16 @@ def test_runs_shorter_than_their_warm_up_only_rise() -> None:
 
 def test_average_keeps_little_at_first_and_its_share_later() -> None:
     average = running_average(0.998)
-    old, new = torch.tensor([0.0]), torch.tensor([1.0])
-    assert average(old, new, 0).item() == pytest.approx(0.9)  # a tenth of the random start
-    assert average(old, new, 90).item() == pytest.approx(9 / 100)
-    assert average(old, new, 10**6).item() == pytest.approx(0.002)
-    assert average(torch.tensor(3), torch.tensor(7), 5).item() == 7  # counters are taken as they are
+
+    def averaged(old: torch.Tensor, new: torch.Tensor, count: int) -> float:
+        average([old], [new], count)
+        return old.item()
+
+    one = torch.tensor([1.0])
+    assert averaged(torch.tensor([0.0]), one, 0) == pytest.approx(0.9)  # a tenth of the random start
+    assert averaged(torch.tensor([0.0]), one, 90) == pytest.approx(9 / 100)
+    assert averaged(torch.tensor([0.0]), one, 10**6) == pytest.approx(0.002)
+    assert averaged(torch.tensor(3), torch.tensor(7), 5) == 7  # counters are taken as they are
 
 
 @pytest.fixture
@@ -63,10 +70,11 @@ def state(tiny_encoder: None, recipe: Recipe, cpu: DeviceChoice) -> TrainingStat
     return new_state(recipe(), cpu)
 
 
-def example() -> tuple[torch.Tensor, list[Targets]]:
+def example() -> tuple[torch.Tensor, Matched]:
     views = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     none = torch.zeros(0, 3)
-    return views, [Targets(torch.tensor([[30.0, 34.0, 24.0]]), none), Targets(none, none)]
+    targets = [Targets(torch.tensor([[30.0, 34.0, 24.0]]), none), Targets(none, none)]
+    return views, match_views(lay_anchors(NetworkConfig(strides=(8, 16, 32)), 64), targets, MatchConfig())
 
 
 def weights_of(state: TrainingState) -> torch.Tensor:
@@ -122,12 +130,12 @@ def test_bfloat16_steps_keep_single_precision_weights(state: TrainingState, reci
 def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_weights(
     state: TrainingState, recipe: Recipe, cpu: DeviceChoice
 ) -> None:
-    views, targets = example()
+    views, matched = example()
     before = weights_of(state)
     with pytest.raises(
         CryopickError, match="step 0: found a loss of nan, expected a finite number; lower the"
     ):
-        train_step(state, views * float("nan"), targets, recipe(), cpu)
+        train_step(state, views * float("nan"), matched, recipe(), cpu)
     assert torch.equal(weights_of(state), before)
 
 
@@ -214,17 +222,19 @@ def test_a_resumed_run_goes_on_at_its_step(
 @pytest.mark.usefixtures("tiny_encoder")
 # Python 3.12 and later warn of any fork in a program with threads; torch's loader forks all the same.
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_worker_processes_give_the_same_crops_in_the_same_order(planted_data: Path, recipe: Recipe) -> None:
+def test_worker_processes_give_the_same_crops_in_the_same_order(
+    planted_data: Path, recipe: Recipe, cpu: DeviceChoice
+) -> None:
     alone, helped = recipe(), recipe(workers=2)
     sources = [find_labelled(source, planted_data) for source in alone.sources]
-    batches = [list(loop._load_crops(sources, config, 1, 4)) for config in (alone, helped)]
+    batches = [list(loop._load_crops(sources, config, cpu, 1, 4)) for config in (alone, helped)]
     assert len(batches[0]) == 3
     crops = Crops(sources, alone)
     for step, (views, _) in enumerate(batches[0], start=1):  # step 1 of two crops each sees crops 2 and 3
         assert torch.equal(views, torch.stack([crops[2 * step][0], crops[2 * step + 1][0]]))
-    for (views, targets), (other_views, other_targets) in zip(*batches, strict=True):
+    for (views, matched), (other_views, other_matched) in zip(*batches, strict=True):
         assert torch.equal(views, other_views)
-        assert all(torch.equal(a.particles, b.particles) for a, b in zip(targets, other_targets, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(matched, other_matched, strict=True))
 
 
 @pytest.mark.usefixtures("tiny_encoder")
