@@ -12,8 +12,9 @@ Groups (`--group` may be given several times; default all):
 
 Every variant trains from a random start with equal steps, batch, crops, seed and number of simulated
 micrographs, and is judged on development data (KLH prefixes 012 and 013 at either focus) and on held-out
-simulated structures, one-to-one within a quarter of the diameter, picked without a size. Prints Markdown rows
-as they come and writes `OUT/ablations.json`; finished variants are not run again.
+simulated structures, one-to-one within a quarter of the diameter, picked without a size. `--apoferritin`
+judges on `apoferritin_10146`, too, for the report: nothing is to be chosen by it. Prints Markdown rows as
+they come and writes `OUT/ablations.json`; finished variants are not run again.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ from cryopick_cli.training.train import TrainingTask, train
 from cryopick_cli.units import Length
 
 KLH = "micrographs/klh"
+APOFERRITIN = "micrographs/apoferritin_10146"
 DEVELOPMENT = ("01nov26b.012.*", "01nov26b.013.*")
 NOT_FOR_TRAINING = tuple(f"01nov26b.0{number}.*" for number in (12, 13, 14, 15, 16))
 HELD_OUT = ("6VSB", "6B5B")
@@ -59,6 +61,9 @@ SURE = DetectConfig(floor=0.1)
 
 TRAINED_PX, OTHER_PX = 50.0, 30.0
 """The seed's 200 and 120 px of 4096, in a view 1024 px wide."""
+
+NATIVE = {"6VSB": OTHER_PX, "6B5B": TRAINED_PX}
+"""What networks trained at one scale are judged on: structure -> diameter, px."""
 
 Sizes = NDArray[np.float64]
 DONE = "done"
@@ -131,6 +136,7 @@ class Bench:
     crop_px: int
     micrographs: int
     device: DeviceChoice
+    apoferritin: bool = False
 
     def simulate(self, config: SimulationConfig) -> Path:
         """Simulate the training micrographs of a configuration, once."""
@@ -176,6 +182,10 @@ class Bench:
             seed=3,
         )
 
+    def model_folder(self, variant: Variant) -> Path:
+        """Give the folder of a variant's weights; groups share their common variant."""
+        return self.out / "models" / f"{hash_of(self.recipe(variant)):08x}"
+
 
 FOCI = (("far_from_focus", True), ("near_to_focus", False))
 
@@ -200,32 +210,46 @@ def klh_source(focus: str, ignore: bool) -> SourceConfig:
 def judge(bench: Bench, variant: Variant, model: Model) -> dict[str, float]:
     """Judge a trained variant; gives figures by name."""
     if variant.native_scale:
-        sizes = {"6VSB": OTHER_PX, "6B5B": TRAINED_PX}
-        working = Length(model.card.operating_point.working_diameter_px, "px")
 
         def native(name: str) -> PickConfig:
-            apart = Length(0.5 * next(d for one, d in sizes.items() if name.startswith(one)), "px")
-            return PickConfig(diameter=working, min_distance=apart, consistency=ANY_SIZE, detection=SURE)
+            return as_it_is(model, next(d for one, d in NATIVE.items() if name.startswith(one)))
 
-        return figures(bench, model, sizes, native, klh=False)
-    sizes = {name: SAMPLES[name] for name in HELD_OUT}
-    return figures(bench, model, sizes, lambda _: PickConfig(detection=SURE), klh=True)
+        return figures(model, simulated_sets(bench, NATIVE), native)
+    sets = simulated_sets(bench, {name: SAMPLES[name] for name in HELD_OUT}) + real_sets(bench)
+    return figures(model, sets, lambda _: PickConfig(detection=SURE))
 
 
-def figures(
-    bench: Bench, model: Model, sizes: dict[str, float], config: Callable[[str], PickConfig], *, klh: bool
-) -> dict[str, float]:
-    """Pick and compare every set: average precision, best F1, and spread of the sizes of true picks."""
-    sets = [LabelledSet(name, str(folder), str(folder)) for name, folder in bench.samples(sizes)]
-    if klh:
-        for focus, ignore in FOCI:
-            folder = bench.data / KLH / focus
-            doubtful = str(folder / "ignore") if ignore else None
-            sets.append(
-                LabelledSet(
-                    f"klh {focus}", str(folder / "images"), str(folder / "coordinates"), doubtful, DEVELOPMENT
-                )
+def as_it_is(model: Model, diameter_px: float) -> PickConfig:
+    """Give the settings that show a micrograph at its own scale, and let every size through."""
+    working = Length(model.card.operating_point.working_diameter_px, "px")
+    apart = Length(0.5 * diameter_px, "px")
+    return PickConfig(diameter=working, min_distance=apart, consistency=ANY_SIZE, detection=SURE)
+
+
+def simulated_sets(bench: Bench, sizes: dict[str, float]) -> list[LabelledSet]:
+    """List the held-out simulated samples."""
+    return [LabelledSet(name, str(folder), str(folder)) for name, folder in bench.samples(sizes)]
+
+
+def real_sets(bench: Bench) -> list[LabelledSet]:
+    """List the real sets: KLH, its development prefixes, and apoferritin where that was asked for."""
+    sets = []
+    for focus, ignore in FOCI:
+        folder = bench.data / KLH / focus
+        doubtful = str(folder / "ignore") if ignore else None
+        sets.append(
+            LabelledSet(
+                f"klh {focus}", str(folder / "images"), str(folder / "coordinates"), doubtful, DEVELOPMENT
             )
+        )
+    if bench.apoferritin:
+        folder = bench.data / APOFERRITIN
+        sets.append(LabelledSet("apoferritin", str(folder / "images"), str(folder / "coordinates")))
+    return sets
+
+
+def figures(model: Model, sets: list[LabelledSet], config: Callable[[str], PickConfig]) -> dict[str, float]:
+    """Pick and compare every set: average precision, best F1, and spread of the sizes of true picks."""
     found: dict[str, float] = {}
     for one in sets:
         files, reference = load_set(Path(), one, 1000)
@@ -265,8 +289,7 @@ def pick_set(model: Model, files: list[Path], config: PickConfig) -> dict[str, p
 
 def run(bench: Bench, group: str, variant: Variant) -> dict[str, object]:
     """Train and judge one variant."""
-    recipe = bench.recipe(variant)
-    folder = bench.out / "models" / f"{hash_of(recipe):08x}"  # groups share their common variant
+    recipe, folder = bench.recipe(variant), bench.model_folder(variant)
     if not (folder / DONE).exists():
         train(recipe, TrainingTask(data=bench.data, out=folder, resume=True), bench.device)
         (folder / DONE).touch()
@@ -290,10 +313,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--crop-px", type=int, default=320)
     parser.add_argument("--micrographs", type=int, default=300, help="simulated for each variant")
+    parser.add_argument("--apoferritin", action="store_true", help="judge on apoferritin_10146, too")
     options = parser.parse_args()
     bench = Bench(
         data=options.data.resolve(), out=options.out, steps=options.steps, crop_px=options.crop_px,
-        micrographs=options.micrographs, device=choose_device("auto"),
+        micrographs=options.micrographs, device=choose_device("auto"), apoferritin=options.apoferritin,
     )  # fmt: skip
     record = options.out / "ablations.json"
     rows = json.loads(record.read_text()) if record.exists() else []
