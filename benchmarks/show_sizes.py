@@ -4,7 +4,8 @@
     python benchmarks/show_sizes.py --data ../shared/data --ablations ablations --out docs/explanation/images
 
 Writes ``one-size.jpg``: a micrograph of each diameter, picked by both networks of the group ``size`` at its
-own scale. Circles are as large as the network says; true picks are green, false ones red, missed particles blue.
+own scale. Circles are as large as the network says; true picks are green, false ones red, missed particles
+blue.
 """
 
 from __future__ import annotations
