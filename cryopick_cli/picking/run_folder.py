@@ -42,8 +42,8 @@ PICKS_COLUMNS = (
 SUMMARY_COLUMNS = ("micrograph", "picks", "median_diameter_px", "seconds", "status")
 _DECIMALS = {
     **dict.fromkeys(("x", "y"), 3),
+# Scores and thresholds are written in full: rounded, a score could tell otherwise than `accepted` does.
     **dict.fromkeys(("diameter_px", "diameter_A"), 2),
-    **dict.fromkeys(("score", "junk", "score_without_junk", "threshold"), 5),
 }
 _STAR = "star"
 
