@@ -178,7 +178,7 @@ def _describe_calibration(calibration: Calibration, config: PickConfig) -> str:
         words += f"; particles overlap, so picks may be {prior.spacing:g} diameters apart"
     words += f"; threshold {calibration.threshold:.2f}"
     if calibration.typical_score is not None:
-        words += ", less in fainter micrographs and more in clearer ones"
+        words += ", less in fainter micrographs and more in clearer ones, as told at the end"
     if calibration.seems_empty:
         words += "; scores are low throughout: no particle, or none clearly seen"
         if config.threshold is None and config.target != "f1":
@@ -200,7 +200,7 @@ def _summary(
         ("Picks", f"{len(accepted)} ({len(accepted) / max(1, len(done)):.0f} a micrograph)"),
         ("Median diameter", _diameter_in_words(accepted)),
         ("Suggested box", _boxes_in_words(done)),
-        ("Threshold", ", ".join(f"{c.threshold:.2f}" for c in batch.calibrations.values()) or "none"),
+        ("Threshold", _thresholds_in_words(batch, candidates)),
         ("Time", f"{seconds:.2f} s a micrograph"),
         ("Device", f"{device.device} ({device.reason})"),
         ("Output", str(folder.folder)),
@@ -226,6 +226,15 @@ def _boxes_in_words(done: list[Row]) -> str:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
+def _thresholds_in_words(batch: Batch, candidates: pd.DataFrame) -> str:
+    """Tell the data set's threshold, and between which those of its micrographs lie."""
+    learnt = ", ".join(f"{c.threshold:.2f}" for c in batch.calibrations.values()) or "none"
+    used = candidates["threshold"].dropna() if "threshold" in candidates else candidates["score"].iloc[:0]
+    if used.empty or f"{used.min():.2f}" == f"{used.max():.2f}" == learnt:
+        return learnt
+    return f"{learnt}; in single micrographs {used.min():.2f} to {used.max():.2f}"
+
+
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -27,6 +27,7 @@ from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.model.weights import OperatingPoint, save_model
 from cryopick_cli.picking import batch, candidates, scale
+from cryopick_cli.picking import pick as pick_module
 from cryopick_cli.picking.detect import Candidates, DetectConfig, detect
 from cryopick_cli.picking.run_folder import RunFolder
 
@@ -188,6 +189,14 @@ def test_table_on_stdout_tells_what_came_out(pick: Pick) -> None:
     assert told["Time"].endswith("s a micrograph")
     assert told["Device"].startswith("cpu (asked for")
     assert told["Output"] == "out"
+
+
+def test_the_thresholds_of_single_micrographs_are_told(pick: Pick, monkeypatch: pytest.MonkeyPatch) -> None:
+    thresholds = iter([0.41, 0.55, 0.63])
+    monkeypatch.setattr(pick_module, "adapt_threshold", lambda *_: next(thresholds))
+    result = pick()
+    learnt = record()["calibrations"]["260x200 px"]["threshold"]
+    assert facts(result)["Threshold"] == f"{learnt:.2f}; in single micrographs 0.41 to 0.63"
 
 
 def test_words_and_progress_go_to_stderr(pick: Pick) -> None:
