@@ -380,13 +380,46 @@ def test_resume_into_an_empty_folder_is_a_first_run(pick: Pick) -> None:
     assert len(accepted()) == 15
 
 
-@pytest.mark.parametrize("option", [("--threshold", "0.3"), ("--pixel-size", "2"), ("--format", "star")])
-def test_resume_with_other_settings_is_refused(option: tuple[str, str], pick: Pick) -> None:
+@pytest.mark.parametrize(
+    ("option", "difference"),
+    [
+        (("--threshold", "0.3"), "pick.threshold (found None, expected 0.3)"),
+        (("--diameter", "30px"), "pick.diameter (found None, expected 30px)"),
+        (("--pixel-size", "2"), "pixel_size (found None, expected 2.0)"),
+        (("--format", "star"), "files.format (found star,box, expected star)"),
+    ],
+)
+def test_resume_with_other_settings_is_refused(option: tuple[str, str], difference: str, pick: Pick) -> None:
     pick()
     result = pick("--resume", *option)
     assert result.exit_code == 1
-    assert "run.json: made with other settings" in result.stderr
+    assert f"run.json: made with other settings than those of this run: {difference};" in result.stderr
     assert "--overwrite" in result.stderr
+
+
+def test_resume_goes_on_with_a_run_of_a_version_that_had_fewer_settings(
+    pick: Pick, picked: list[str]
+) -> None:
+    pick()
+    picked.clear()
+    rewritten = record()
+    del rewritten["config"]["pick"]["cross_check"], rewritten["config"]["pick"]["detection"]["floor"]
+    del rewritten["config"]["files"]["write_masks"]
+    Path("out/run.json").write_text(json.dumps(rewritten))
+    result = pick("--resume")
+    assert result.exit_code == 0, result.output
+    assert picked == []
+
+
+def test_resume_of_a_run_with_settings_that_are_not_known_says_so(pick: Pick) -> None:
+    pick()
+    rewritten = record()
+    rewritten["config"]["pick"]["wished"] = 1
+    Path("out/run.json").write_text(json.dumps(rewritten | {"version": "9.0"}))
+    result = pick("--resume")
+    assert result.exit_code == 1
+    assert "found unknown ['wished']" in result.stderr
+    assert "it was made by version 9.0" in result.stderr
 
 
 def test_a_kind_met_while_picking_is_recorded_at_once(pick: Pick, monkeypatch: pytest.MonkeyPatch) -> None:
