@@ -75,6 +75,24 @@ def to_mapping(config: Any) -> dict[str, Any]:
     return {key: _plain(value) for key, value in asdict(config).items()}
 
 
+def differences(found: Any, expected: Any, where: str) -> list[str]:
+    """Name the fields in which two configurations of one kind differ, each with both values.
+
+    Nested configurations are compared field by field; what is typed as one word, such as a length, is told
+    whole.
+    """
+    typed = type(expected).__str__ is not object.__str__
+    if not is_dataclass(expected) or type(found) is not type(expected) or typed:
+        return [] if found == expected else [f"{where} (found {found}, expected {expected})"]
+    return [
+        one
+        for field in fields(expected)
+        for one in differences(
+            getattr(found, field.name), getattr(expected, field.name), f"{where}.{field.name}"
+        )
+    ]
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}

@@ -7,6 +7,7 @@ runs along a stored row, y down the rows. A micrograph of ``n`` pixels therefore
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,21 +21,23 @@ BOX_PER_DIAMETER = 1.5
 
 Number = TypeVar("Number", float, NDArray[np.float64])
 
-_LENGTH = re.compile(r"^\s*([0-9]*\.?[0-9]+)\s*(A|Å|px)?\s*$", re.IGNORECASE)
+_ANGSTROM = r"(?:[AÅ]|[AÅ]ngstr[oö]ms?)"
+_LENGTH = re.compile(rf"^\s*([0-9]*\.?[0-9]+)\s*({_ANGSTROM}|px)?\s*$", re.IGNORECASE)
 _PIXEL_SIZE = re.compile(
-    r"^\s*((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?:(?:A|Å)(?:\s*/\s*(?:px|pix|pixel))?)?\s*$", re.IGNORECASE
+    rf"^\s*((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?:{_ANGSTROM}(?:\s*/\s*(?:px|pix|pixel))?)?\s*$",
+    re.IGNORECASE,
 )
 
 
 def parse_pixel_size(text: str) -> float:
-    """Read a pixel size in Å: ``1.06``, ``1.06A``, ``1.06 Å`` or ``1.06 Å/px``.
+    """Read a pixel size in Å: ``1.06``, ``1.06A``, ``1.06 Å``, ``1.06 Å/px`` or ``1.06 angstrom``.
 
     Raises
     ------
     ConfigError
         If the text is anything else, such as a length in pixels, or not above 0.
     """
-    match = _PIXEL_SIZE.match(text)
+    match = _PIXEL_SIZE.match(_composed(text))
     value = float(match.group(1)) if match is not None else 0.0
     if not 0 < value < float("inf"):
         raise ConfigError(
@@ -42,6 +45,11 @@ def parse_pixel_size(text: str) -> float:
             "1.06A/px; it stands in the micrographs' STAR file or in the microscope's settings"
         )
     return value
+
+
+def _composed(text: str) -> str:
+    """Give text with one character for each letter: copied text has Å in three ways that look alike."""
+    return unicodedata.normalize("NFC", text)
 
 
 def to_px(length_in_angstrom: float, pixel_size: float) -> float:
@@ -92,7 +100,7 @@ class Length:
 
     @classmethod
     def parse(cls, text: str, bare: str | None = None) -> Length:
-        """Read ``120A``, ``120Å`` or ``90px``.
+        """Read ``120A``, ``120Å``, ``120 angstrom`` or ``90px``.
 
         Parameters
         ----------
@@ -105,7 +113,7 @@ class Length:
         ConfigError
             If the text is not a positive number followed by one of the two units.
         """
-        match = _LENGTH.match(text)
+        match = _LENGTH.match(_composed(text))
         value, unit = (0.0, None) if match is None else (float(match.group(1)), match.group(2))
         if match is not None and unit is None and bare is not None:
             return cls(value, bare)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cryopick_cli.errors import ConfigError
-from cryopick_cli.settings import from_mapping, read_toml, to_mapping
+from cryopick_cli.settings import differences, from_mapping, read_toml, to_mapping
 from cryopick_cli.units import Length
 
 
@@ -57,6 +57,17 @@ def test_what_is_left_out_keeps_its_default() -> None:
 
 def test_round_trip_through_json_gives_an_equal_configuration() -> None:
     assert from_mapping(Outer, json.loads(json.dumps(to_mapping(FULL)))) == FULL
+
+
+def test_differences_are_named_with_both_values_and_by_field() -> None:
+    other = replace(FULL, rate=3.0, inner=Inner(depth=6, names=("x", "y")), diameter=Length(90.0, "px"))
+    assert differences(FULL, FULL, "run") == []
+    assert differences(FULL, other, "run") == [
+        "run.rate (found 2.0, expected 3.0)",
+        "run.inner.depth (found 5, expected 6)",
+        "run.diameter (found 120A, expected 90px)",
+    ]
+    assert differences(None, 2.0, "pixel_size") == ["pixel_size (found None, expected 2.0)"]
 
 
 def test_mapping_holds_plain_values_only() -> None:

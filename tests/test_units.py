@@ -101,6 +101,10 @@ def test_boxes_have_no_prime_factor_above_five_and_waste_little(diameter: float)
         ("120\u212b", 120, "A"),  # the ångström sign looks the same and comes from copied text
         (" 90 px ", 90, "px"),
         ("90PX", 90, "px"),
+        ("120A\u030a", 120, "A"),  # A and a ring
+        ("120 angstrom", 120, "A"),
+        ("120Ångström", 120, "A"),
+        ("120 ANGSTROMS", 120, "A"),
         ("12.5a", 12.5, "A"),
         (".5px", 0.5, "px"),
     ],
@@ -119,7 +123,7 @@ def test_a_bare_number_has_the_unit_of_its_option_and_may_be_nought() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["120", "A", "", "-5px", "0A", "0.0px", "12nm", "1e3A", "120 A px", "auto", "nanA"]
+    "text", ["120", "A", "", "-5px", "0A", "0.0px", "12nm", "1e3A", "120 A px", "120 angst", "auto", "nanA"]
 )
 def test_lengths_without_unit_or_size_are_refused_by_name(text: str) -> None:
     with pytest.raises(
@@ -136,7 +140,14 @@ def test_lengths_without_unit_or_size_are_refused_by_name(text: str) -> None:
         ("4.4A", 4.4),
         ("4.4 Å", 4.4),
         ("4.4\u212b", 4.4),
+        ("4.4 A\u030a", 4.4),
+        ("4.4 a\u030a/px", 4.4),
         ("4.4a/px", 4.4),
+        ("4.4 A/px", 4.4),
+        ("4.4 angstrom", 4.4),
+        ("4.4 Angstroms", 4.4),
+        ("4.4 \u212bngstro\u0308m / px", 4.4),
+        ("4.4ÅNGSTRÖM", 4.4),
         ("4.4 Å / pixel", 4.4),
         (".885 A/pix", 0.885),
         ("1.", 1),
@@ -149,7 +160,23 @@ def test_pixel_sizes_are_in_angstrom_with_or_without_the_unit(text: str, value: 
 
 @pytest.mark.parametrize(
     "text",
-    ["4.4px", "0", "0A", "-1", "", "A", "A/px", "4.4/px", "0.44nm", "1,06", "4.4 Å/A", "nan", "inf", "1e999"],
+    [
+        "4.4px",
+        "0",
+        "0A",
+        "-1",
+        "",
+        "A",
+        "A/px",
+        "4.4/px",
+        "0.44nm",
+        "1,06",
+        "4.4 Å/A",
+        "4.4 angst",
+        "nan",
+        "inf",
+        "1e999",
+    ],
 )
 def test_other_pixel_sizes_are_refused_by_name(text: str) -> None:
     with pytest.raises(ConfigError, match=r"expected a positive number of Å a pixel, like 1\.06") as error:

@@ -114,5 +114,11 @@ def _pick(job: RelionJob, run: PickingRun, micrographs: str) -> None:
         click.get_current_context().exit(1)
     write_coords_suffix(job.folder / "coords_suffix_autopick.star", micrographs, overwrite=True)
     write_logfile(job.folder / LOGFILE, f"cryopick: {job.folder.as_posix()}", rows, candidates)
-    job.write_nodes(picking_nodes(project_version(job.folder)))
+    version = project_version(job.folder)
+    if version is None:
+        run.console.say(
+            f"{job.folder}: found no pipeline of RELION beside it that tells the version, so its files are "
+            "offered under the names of 3.1, 4.0 and 5.0 alike"
+        )
+    job.write_nodes(picking_nodes(version))
     job.outcome = Outcome.SUCCESS

@@ -15,7 +15,7 @@ import pandas as pd
 
 from cryopick_cli.cli.console import Console
 from cryopick_cli.cli.record import RunRecord
-from cryopick_cli.errors import CryopickError, OutputError
+from cryopick_cli.errors import ConfigError, CryopickError, OutputError
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import read_micrograph
 from cryopick_cli.picking.batch import Batch
@@ -23,10 +23,11 @@ from cryopick_cli.picking.calibrate import Calibration
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.curve_table import write_curve_table
 from cryopick_cli.picking.notes import Row
+from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
 from cryopick_cli.picking.run_folder import RECORD_FILE, RunFolder, picture_of
 from cryopick_cli.report.overlay import draw_picks
-from cryopick_cli.settings import from_mapping, to_mapping
+from cryopick_cli.settings import differences, from_mapping, to_mapping
 from cryopick_cli.units import to_angstrom
 
 
@@ -87,15 +88,33 @@ class PickingRun:
                 "alike (found its record, expected that of a run as it was picked); pick what is new into "
                 "another folder and filter that too, or pick everything again with --overwrite"
             )
-        now = json.loads(json.dumps(self.record.config))
-        changed = [key for key in now if earlier.get("config", {}).get(key) != now[key]]
-        if (earlier.get("weights") or {}).get("sha256") != self.batch.model.card.sha256:
-            changed.append("weights")
+        changed = self._differences_from(earlier, path)
         if changed:
             raise OutputError(
-                f"{path}: made with other settings ({', '.join(changed)}), expected those of this run; "
-                "repeat its options, or replace it with --overwrite"
+                f"{path}: made with other settings than those of this run: {', '.join(changed)}; repeat the "
+                "options of then, or replace what is there with --overwrite"
             )
+
+    def _differences_from(self, earlier: dict[str, Any], path: Path) -> list[str]:
+        """Name what an earlier run was told otherwise; settings that did not exist then had their default."""
+        told = dict(earlier.get("config") or {})
+        model = earlier.get("weights") or {}
+        now = self.batch.model.card
+        try:
+            pick = from_mapping(PickConfig, told.get("pick") or {}, "pick")
+            files = from_mapping(OutputConfig, told.get("files") or {}, "files")
+        except ConfigError as error:
+            raise OutputError(
+                f"{path}: its settings are not known to this version of cryopick ({error}; it was made by "
+                f"version {earlier.get('version', 'unknown')}); go on with that version, or replace what is "
+                "there with --overwrite"
+            ) from error
+        return [
+            *differences(pick, self.batch.config, "pick"),
+            *differences(files, self.folder.config, "files"),
+            *differences(told.get("pixel_size"), self.batch.pixel_size, "pixel_size"),
+            *differences(_checksum(model.get("sha256")), _checksum(now.sha256), "weights"),
+        ]
 
     def calibrate(self) -> None:
         """Learn diameter and threshold, and write the record, so that an interrupted run can be resumed."""
@@ -178,7 +197,7 @@ def _describe_calibration(calibration: Calibration, config: PickConfig) -> str:
         words += f"; particles overlap, so picks may be {prior.spacing:g} diameters apart"
     words += f"; threshold {calibration.threshold:.2f}"
     if calibration.typical_score is not None:
-        words += ", less in fainter micrographs and more in clearer ones"
+        words += ", less in fainter micrographs and more in clearer ones, as told at the end"
     if calibration.seems_empty:
         words += "; scores are low throughout: no particle, or none clearly seen"
         if config.threshold is None and config.target != "f1":
@@ -200,11 +219,20 @@ def _summary(
         ("Picks", f"{len(accepted)} ({len(accepted) / max(1, len(done)):.0f} a micrograph)"),
         ("Median diameter", _diameter_in_words(accepted)),
         ("Suggested box", _boxes_in_words(done)),
-        ("Threshold", ", ".join(f"{c.threshold:.2f}" for c in batch.calibrations.values()) or "none"),
+        ("Threshold", _thresholds_in_words(batch, candidates)),
         ("Time", f"{seconds:.2f} s a micrograph"),
         ("Device", f"{device.device} ({device.reason})"),
         ("Output", str(folder.folder)),
     ]
+
+
+def _thresholds_in_words(batch: Batch, candidates: pd.DataFrame) -> str:
+    """Tell the data set's threshold, and between which those of its micrographs lie."""
+    learnt = ", ".join(f"{c.threshold:.2f}" for c in batch.calibrations.values()) or "none"
+    used = candidates["threshold"].dropna() if "threshold" in candidates else candidates["score"].iloc[:0]
+    if used.empty or f"{used.min():.2f}" == f"{used.max():.2f}" == learnt:
+        return learnt
+    return f"{learnt}; in single micrographs {used.min():.2f} to {used.max():.2f}"
 
 
 def _diameter_in_words(accepted: pd.DataFrame) -> str:
@@ -223,6 +251,11 @@ def _boxes_in_words(done: list[Row]) -> str:
         for size, pixel_size in sorted(boxes.items())
     ]
     return " or ".join(in_words) or "unknown"
+
+
+def _checksum(sha256: str | None) -> str:
+    """Shorten a checksum to what tells it from others at a glance."""
+    return "none" if sha256 is None else f"sha256 {sha256[:12]}"
 
 
 def _read_record(path: Path) -> dict[str, Any]:

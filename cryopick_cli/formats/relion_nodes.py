@@ -8,6 +8,7 @@ differ (``src/pipeline_jobs.h``). Extraction in 4.0 and 5.0 takes the list ``aut
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,9 +80,17 @@ def project_version(job: Path) -> RelionVersion | None:
     Parameters
     ----------
     job
-        Folder of the job; the project's root is the working folder.
+        Folder of the job, such as ``External/job005``: the project's root is two folders above it, or one
+        where a folder was named by hand. A project that it does not lie in, such as one in the working
+        folder, says nothing.
+
+    Returns
+    -------
+    RelionVersion or None
+        None where neither pipeline tells it.
     """
-    for pipeline in (Path(_PIPELINE), job / _JOB_PIPELINE):
+    above = Path(os.path.normpath(job.absolute())).parents[:2]
+    for pipeline in (*(folder / _PIPELINE for folder in above), job / _JOB_PIPELINE):
         try:
             text = pipeline.read_text(encoding="utf-8", errors="replace")
         except OSError:

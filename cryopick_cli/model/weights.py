@@ -33,7 +33,12 @@ CARD_FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint:
-    """How these weights are best used: found on development data, never on test data."""
+    """How these weights are best used: found on development data, never on test data.
+
+    New weights start from the rule of the shipped ones, with logits as they are. Whether a data set seems to
+    hold no particle is not asked of them: the shipped limits are for scores brought to probabilities, and
+    logits as they are hardly ever reach those.
+    """
 
     working_diameter_px: float = field(
         default=40.0, metadata={"help": "Diameter at which the network is best, px."}
@@ -43,9 +48,9 @@ class OperatingPoint:
     )
     offset: float = field(default=0.0, metadata={"help": "Added to the logits after the temperature."})
     threshold_share: float = field(
-        default=0.5, metadata={"help": "Automatic threshold, as a share of the typical confident score."}
+        default=0.6, metadata={"help": "Automatic threshold, as a share of the typical confident score."}
     )
-    least_threshold: float = field(default=0.15, metadata={"help": "Smallest automatic threshold."})
+    least_threshold: float = field(default=0.25, metadata={"help": "Smallest automatic threshold."})
     least_typical: float = field(
         default=0.0,
         metadata={"help": "Typical confident score below which a data set seems to hold no particle."},
@@ -55,7 +60,7 @@ class OperatingPoint:
         metadata={"help": "Mean of the five best scores a micrograph that must be lower, too, for that."},
     )
     empty_threshold: float = field(
-        default=0.85, metadata={"help": "Automatic threshold where there seems to be no particle."}
+        default=0.9, metadata={"help": "Automatic threshold where there seems to be no particle."}
     )
 
     def __post_init__(self) -> None:

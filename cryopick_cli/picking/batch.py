@@ -66,11 +66,13 @@ class Batch:
             groups = group_by_kind(sources, self.pixel_size, self.config, advance)
         for kind, members in groups.items():
             if kind not in self.calibrations:
-                names = ranked(members, self.config.seed)[: self.config.calibration_micrographs]
-                steps = len(names) + count_looks(names, self.config)
-                with watch("Calibrating", steps, "steps") as advance:
-                    sample = self._read_sample(members, advance)
-                    if sample and self._can_be_measured(sample[0][1]):
+                wanted = min(len(members), self.config.calibration_micrographs)
+                with watch("Reading a sample", wanted, "micrographs") as advance:
+                    sample = self._read_sample(members, wanted, advance)
+                # How many looks it takes is known only now, as some files cannot be read.
+                if sample and self._can_be_measured(sample[0][1]):
+                    looks = count_looks([name for name, _ in sample], self.config)
+                    with watch("Calibrating", looks, "steps") as advance:
                         self._learn(kind, sample, advance)
         return self.calibrations
 
@@ -130,22 +132,26 @@ class Batch:
         return True
 
     def _read_sample(
-        self, members: Mapping[str, MicrographSource], advance: Advance
+        self, members: Mapping[str, MicrographSource], wanted: int, advance: Advance
     ) -> list[tuple[str, Micrograph]]:
         """Read the micrographs to calibrate on, chosen by a hash of name and seed; give them by name.
 
         In place of one that cannot be read, which is left to `pick` to report, the next by hash is taken.
         """
         sample: dict[str, Micrograph] = {}
+        failed: list[str] = []
         for name in ranked(members, self.config.seed):
-            if len(sample) == self.config.calibration_micrographs:
+            if len(sample) == wanted:
                 break
             try:
                 sample[name] = read_source(members[name], self.pixel_size)
             except (CryopickError, OSError, ValueError, MemoryError) as error:
                 log.debug("%s: %s", name, error)
+                failed.append(name)
             else:
                 advance(name)
+        for name in failed[: wanted - len(sample)]:  # those in whose place no other could be taken
+            advance(name)
         return sorted(sample.items())
 
 

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -24,6 +25,8 @@ FOLDER = ".cryopick"
 CUT_COLUMNS = ("score", "figure_of_merit", "accepted", "threshold")
 _KEPT_COLUMNS = (*COLUMNS, "junk", "score_without_junk", "threshold")
 _SUFFIX = ".json"
+# What reading a damaged note may raise.
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, CryopickError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,17 +109,25 @@ class Notes:
 
     def read(self, relative: str) -> tuple[Row, pd.DataFrame]:
         """Give a micrograph's row and candidates."""
-        return self._read(relative, as_picked=False)
+        content = self._content(relative)
+        return self._row(content), self._table(relative, content["picks"])
 
-    def read_as_picked(self, relative: str) -> tuple[Row, pd.DataFrame]:
-        """Give a micrograph's row, and its candidates as they stood before any cut."""
-        return self._read(relative, as_picked=True)
+    def read_as_picked(self, relative: str) -> tuple[Row, pd.DataFrame, bool]:
+        """Give a micrograph's row, its candidates as they stood before any cut, and whether that was noted.
+
+        Where it was not, they are given as they stand: as picked, unless a cut kept no note of that.
+        """
+        content = self._content(relative)
+        columns, before = content["picks"], content.get("as_picked")
+        if before is not None:
+            columns = {name: column for name, column in columns.items() if name not in CUT_COLUMNS} | before
+        return self._row(content), self._table(relative, columns), before is not None
 
     def row_of(self, relative: str) -> Row | None:
         """Give a micrograph's row, None where there is none or its file is damaged."""
         try:
             return self.read(relative)[0]
-        except (OSError, ValueError, TypeError, KeyError, CryopickError):
+        except UNREADABLE:
             return None
 
     def discard(self, relative: str) -> None:
@@ -130,16 +141,15 @@ class Notes:
     def _path(self, relative: str) -> Path:
         return self._folder / f"{relative}{_SUFFIX}"
 
-    def _read(self, relative: str, *, as_picked: bool) -> tuple[Row, pd.DataFrame]:
-        path = self._path(relative)
-        content = json.loads(path.read_text(encoding="utf-8"))
-        shape = content["row"].pop("shape")
-        row = Row(**content["row"], shape=None if shape is None else (shape[0], shape[1]))
-        columns = content["picks"]
-        if as_picked and "as_picked" in content:
-            uncut = {name: values for name, values in columns.items() if name not in CUT_COLUMNS}
-            columns = uncut | content["as_picked"]
-        return row, check_coordinates(pd.DataFrame(columns), str(path))
+    def _content(self, relative: str) -> dict[str, Any]:
+        return dict(json.loads(self._path(relative).read_text(encoding="utf-8")))
+
+    def _row(self, content: dict[str, Any]) -> Row:
+        shape = content["row"]["shape"]
+        return Row(**content["row"] | {"shape": None if shape is None else (shape[0], shape[1])})
+
+    def _table(self, relative: str, columns: Mapping[str, list[object]]) -> pd.DataFrame:
+        return check_coordinates(pd.DataFrame(columns), str(self._path(relative)))
 
 
 def _plain(picks: pd.DataFrame, columns: tuple[str, ...]) -> dict[str, list[object]]:

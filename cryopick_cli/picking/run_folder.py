@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +29,40 @@ from cryopick_cli.formats.inputs import MicrographSource, output_tree
 from cryopick_cli.formats.micrograph import MASK_SUFFIX, write_micrograph
 from cryopick_cli.formats.registry import FORMATS, write_coordinates
 from cryopick_cli.formats.star import write_coordinate_list
-from cryopick_cli.picking.notes import Notes, Row
+from cryopick_cli.picking.notes import UNREADABLE, Notes, Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
 
 PICKS_FILE, SUMMARY_FILE, RECORD_FILE, LIST_FILE = "picks.csv", "summary.csv", "run.json", "autopick.star"
 CURVE_FILE = "threshold_curve.csv"
+# In the record of a cut: it is not finished; it began from what another cut had left.
+UNFINISHED, FROM_A_CUT = "unfinished", "from_a_cut"
 PICKS_COLUMNS = (
     *("micrograph", "x", "y", "diameter_px", "diameter_A", "score", "accepted"),
     *("junk", "score_without_junk", "threshold"),
 )
 SUMMARY_COLUMNS = ("micrograph", "picks", "median_diameter_px", "seconds", "status")
+# Scores and thresholds are written in full: rounded, a score could tell otherwise than `accepted` does.
 _DECIMALS = {
     **dict.fromkeys(("x", "y"), 3),
     **dict.fromkeys(("diameter_px", "diameter_A"), 2),
-    **dict.fromkeys(("score", "junk", "score_without_junk", "threshold"), 5),
 }
 _STAR = "star"
+
+
+Run = dict[str, tuple[Row, pd.DataFrame]]
+"""Row and candidates by the micrograph's name."""
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """What a run has left in its folder."""
+
+    micrographs: Run
+    """In the order of the summary; those that failed without candidates. Empty without notes."""
+    as_picked: bool
+    """Whether candidates are as they were picked, whatever was cut since: cuts of older versions kept no note
+    of that, and what they left is all there is."""
 
 
 class RunFolder:
@@ -163,16 +180,8 @@ class RunFolder:
         self._notes.write(row, picks, as_picked)
         return row
 
-    def read_run(self) -> dict[str, tuple[Row, pd.DataFrame]]:
+    def read_run(self) -> EarlierRun:
         """Give the micrographs that an earlier run has picked into this folder with all their candidates.
-
-        Candidates are as they were picked, whatever was cut since.
-
-        Returns
-        -------
-        dict
-            Name -> row and candidates, in the order of the summary; those that failed without candidates.
-            Empty where the folder holds no notes.
 
         Raises
         ------
@@ -180,8 +189,8 @@ class RunFolder:
             If notes of micrographs that were picked are missing or damaged.
         """
         if not self._notes.names():
-            return {}
-        picked = {row.name: self._notes.read_as_picked(row.relative) for row in self._other_rows([])}
+            return EarlierRun({}, as_picked=True)
+        picked, noted = self._read_as_picked()
         told = self.rows_of_summary()
         lost = [name for name, row in told.items() if row.done and name not in picked]
         if lost:
@@ -190,7 +199,23 @@ class RunFolder:
                 f"{lost[0]}), expected those that the run left in .cryopick; pick them again with --resume, "
                 f"or cut the table {self.folder / PICKS_FILE} into another folder"
             )
-        return {name: picked.pop(name, (row, empty_coordinates())) for name, row in told.items()} | picked
+        record = self.earlier_record()
+        begun = UNFINISHED in record  # what has no note of how it was picked, is not cut yet
+        cut = FROM_A_CUT in record or ("filter" in self._earlier_config() and not (noted or begun))
+        run = {name: picked.pop(name, (row, empty_coordinates())) for name, row in told.items()} | picked
+        return EarlierRun(run, as_picked=not cut)
+
+    def _read_as_picked(self) -> tuple[Run, bool]:
+        """Give what is noted by name, as it was picked, and whether that is noted of every micrograph."""
+        found, noted = {}, True
+        for relative in self._notes.names():
+            try:
+                row, picks, before = self._notes.read_as_picked(relative)
+            except UNREADABLE:
+                continue
+            found[row.name] = (row, picks)
+            noted = noted and before
+        return found, noted
 
     def rows_of_summary(self) -> dict[str, Row]:
         """Give what the summary tells of each micrograph, by name; nothing where there is none."""
@@ -204,8 +229,12 @@ class RunFolder:
             for name, status in statuses.items()
         }
 
-    def finish(self, rows: Sequence[Row]) -> pd.DataFrame:
+    def finish(
+        self, rows: Sequence[Row], candidates: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame:
         """Write the tables over all micrographs, those of earlier runs too; give every candidate.
+
+        ``candidates`` has those of micrographs, by name, that need not be read from the notes.
 
         Returns
         -------
@@ -214,7 +243,13 @@ class RunFolder:
         """
         rows = [*rows, *self._other_rows(rows)]
         done = [row for row in rows if row.done]
-        joined = concat_coordinates({row.name: self._notes.read(row.relative)[1] for row in done})
+        known = candidates or {}
+        joined = concat_coordinates(
+            {
+                row.name: known[row.name] if row.name in known else self._notes.read(row.relative)[1]
+                for row in done
+            }
+        )
         table = joined.reindex(columns=list(PICKS_COLUMNS)).round(_DECIMALS)
         write_text(self.folder / PICKS_FILE, _as_csv(table), overwrite=True)
         self._write_summary(rows)
@@ -305,10 +340,14 @@ class RunFolder:
 
     def _earlier_config(self) -> dict[str, Any]:
         """Give the settings of the run, or of the cut, that the folder holds; none without a record."""
+        config = self.earlier_record().get("config")
+        return config if isinstance(config, dict) else {}
+
+    def earlier_record(self) -> dict[str, Any]:
+        """Give the record of the run, or of the cut, that the folder holds; nothing without one."""
         try:
-            record = json.loads((self.folder / RECORD_FILE).read_text(encoding="utf-8"))
-            return dict(record["config"])
-        except (OSError, ValueError, TypeError, KeyError):
+            return dict(json.loads((self.folder / RECORD_FILE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
             return {}
 
     def _joint_file(self, format_name: str) -> Path:

@@ -1,8 +1,13 @@
-"""Worker processes that simulate: each opens the structure library once and uses it throughout."""
+"""Worker processes that simulate: each opens the structure library once and uses it throughout.
+
+A worker ends with the process that started it, however that one ends.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -32,7 +37,24 @@ def start_workers(library: str | Path | None, workers: int) -> ProcessPoolExecut
     # A library that cannot be opened is told here: in a worker it would only break the pool.
     StructureLibrary.open(library)
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=open_library, initargs=(library,))
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_set_up, initargs=(library,))
+
+
+def _set_up(library: str | Path | None) -> None:
+    """Make a worker ready: it is to end with its parent, and to have the library open."""
+    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
+    open_library(library)
+
+
+def _end_with_parent() -> None:
+    """Wait until the process that started this one is gone, and end this one at once.
+
+    A parent that is killed cannot tell its workers; they would wait for work that never comes.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def open_library(library: str | Path | None) -> None:

@@ -20,7 +20,7 @@ from cryopick_cli.formats.coordinates import WriteOptions, empty_coordinates, lo
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import write_micrograph
 from cryopick_cli.formats.registry import read_coordinates, write_coordinates
-from cryopick_cli.picking.notes import Row
+from cryopick_cli.picking.notes import Notes, Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result as Picked
 from cryopick_cli.picking.run_folder import RunFolder
@@ -259,23 +259,73 @@ def test_a_cut_in_place_that_is_interrupted_can_be_repeated(
     write_loose_files()
     command = ["filter", "--in", source, "--most-picks", "1"]
     CliRunner().invoke(cli, [*command, "--out", "expected"])
-    write = RunFolder.write_picks
-    calls = iter(range(9))
-
-    def fail_at_the_second(*arguments: Any) -> Row:
-        if next(calls) == 1:
-            raise KeyboardInterrupt
-        return write(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "write_picks", fail_at_the_second)
-        assert CliRunner().invoke(cli, [*command, "--overwrite"]).exit_code == 130
+    interrupt_at_the_second(monkeypatch, "--most-picks", "1", "--overwrite", source=source)
     record = json.loads(Path(source, "run.json").read_text())
     assert record["unfinished"] is True
     assert not list(Path(source).rglob("*.tmp"))
     assert CliRunner().invoke(cli, [*command, "--overwrite"]).exit_code == 0
     assert results(source) == results("expected")
     assert "unfinished" not in json.loads(Path(source, "run.json").read_text())
+
+
+def test_a_cut_into_another_folder_that_is_interrupted_is_known_for_that_and_can_be_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    invoke("--most-picks", "1", "--out", "expected")
+    interrupt_at_the_second(monkeypatch, "--most-picks", "1", "--out", "cut", "--format", "star,eman2")
+    assert json.loads(Path("cut/run.json").read_text())["unfinished"] is True
+    elsewhere = CliRunner().invoke(cli, ["filter", "--in", "expected", "--out", "cut"])
+    assert elsewhere.exit_code == 1  # this is no cut of that run
+    assert "cut: holds a run of cryopick already" in elsewhere.stderr
+    part = CliRunner().invoke(cli, ["filter", "--in", "cut", "--out", "part"])
+    assert "cut: the run was not finished" in part.stderr
+    again = invoke("--most-picks", "1", "--out", "cut")
+    assert again.exit_code == 0, again.output
+    assert set(contents(Path("cut"))) == set(contents(Path("expected")))
+    assert results("cut") == results("expected")
+    assert "unfinished" not in json.loads(Path("cut/run.json").read_text())
+    assert invoke("--out", "cut").exit_code == 1  # now it is a finished run
+
+
+def test_a_run_that_is_to_be_cut_in_place_is_no_cut_to_another_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    invoke("--out", "other")
+    interrupt_at_the_second(monkeypatch, "--most-picks", "1", "--overwrite")
+    result = CliRunner().invoke(cli, ["filter", "--in", "other", "--out", "run"])
+    assert result.exit_code == 1
+    assert "run: holds a run of cryopick already" in result.stderr
+
+
+def test_a_run_that_an_older_version_has_cut_is_not_taken_for_the_run_as_picked() -> None:
+    """Older versions kept no notes of what was accepted when picked."""
+    assert invoke("--most-picks", "1", "--threshold", "0.2", "--overwrite").exit_code == 0
+    for path in Path("run/.cryopick").rglob("*.json"):
+        note = json.loads(path.read_text())
+        del note["as_picked"]
+        path.write_text(json.dumps(note))
+    for _ in range(2):  # what is lost stays so
+        result = invoke("--max-diameter", "90px", "--overwrite")
+        assert result.exit_code == 0, result.output
+        assert "run: what was accepted when picked is not told here, as an earlier cut" in result.stderr
+        assert "No longer in force" not in result.stderr
+        assert "Accepted before " in result.stdout
+        assert "Accepted in the run" not in result.stdout
+    fresh = CliRunner().invoke(cli, ["filter", "--in", "run", "--out", "other"])
+    assert "what was accepted when picked is not told here" in fresh.stderr
+
+
+def test_each_note_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    read = Notes._content
+
+    def watched(notes: Notes, relative: str) -> dict[str, Any]:
+        reads.append(relative)
+        return read(notes, relative)
+
+    monkeypatch.setattr(Notes, "_content", watched)
+    assert invoke("--most-picks", "1", "--overwrite").exit_code == 0
+    assert sorted(reads) == ["b", "d", "grid/a"]
 
 
 def test_where_less_than_the_run_as_picked_is_there_it_is_said() -> None:
@@ -285,6 +335,21 @@ def test_where_less_than_the_run_as_picked_is_there_it_is_said() -> None:
     assert "cut/picks.csv: what was accepted when picked is not told here" in table.stderr
     Path("run/summary.csv").unlink()
     assert "run: the run was not finished (found no summary.csv)" in invoke("--out", "part").stderr
+
+
+def interrupt_at_the_second(monkeypatch: pytest.MonkeyPatch, *arguments: str, source: str = "run") -> None:
+    """Cut a run, and press Ctrl-C while the second micrograph is written."""
+    write = RunFolder.write_picks
+    calls = iter(range(9))
+
+    def fail_at_the_second(*given: Any) -> Row:
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        return write(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write_picks", fail_at_the_second)
+        assert CliRunner().invoke(cli, ["filter", "--in", source, *arguments]).exit_code == 130
 
 
 def results(folder: str) -> dict[str, str]:

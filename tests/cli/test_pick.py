@@ -27,6 +27,7 @@ from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.model.weights import OperatingPoint, save_model
 from cryopick_cli.picking import batch, candidates, scale
+from cryopick_cli.picking import pick as pick_module
 from cryopick_cli.picking.detect import Candidates, DetectConfig, detect
 from cryopick_cli.picking.run_folder import RunFolder
 
@@ -188,6 +189,14 @@ def test_table_on_stdout_tells_what_came_out(pick: Pick) -> None:
     assert told["Time"].endswith("s a micrograph")
     assert told["Device"].startswith("cpu (asked for")
     assert told["Output"] == "out"
+
+
+def test_the_thresholds_of_single_micrographs_are_told(pick: Pick, monkeypatch: pytest.MonkeyPatch) -> None:
+    thresholds = iter([0.41, 0.55, 0.63])
+    monkeypatch.setattr(pick_module, "adapt_threshold", lambda *_: next(thresholds))
+    result = pick()
+    learnt = record()["calibrations"]["260x200 px"]["threshold"]
+    assert facts(result)["Threshold"] == f"{learnt:.2f}; in single micrographs 0.41 to 0.63"
 
 
 def test_words_and_progress_go_to_stderr(pick: Pick) -> None:
@@ -371,13 +380,46 @@ def test_resume_into_an_empty_folder_is_a_first_run(pick: Pick) -> None:
     assert len(accepted()) == 15
 
 
-@pytest.mark.parametrize("option", [("--threshold", "0.3"), ("--pixel-size", "2"), ("--format", "star")])
-def test_resume_with_other_settings_is_refused(option: tuple[str, str], pick: Pick) -> None:
+@pytest.mark.parametrize(
+    ("option", "difference"),
+    [
+        (("--threshold", "0.3"), "pick.threshold (found None, expected 0.3)"),
+        (("--diameter", "30px"), "pick.diameter (found None, expected 30px)"),
+        (("--pixel-size", "2"), "pixel_size (found None, expected 2.0)"),
+        (("--format", "star"), "files.format (found star,box, expected star)"),
+    ],
+)
+def test_resume_with_other_settings_is_refused(option: tuple[str, str], difference: str, pick: Pick) -> None:
     pick()
     result = pick("--resume", *option)
     assert result.exit_code == 1
-    assert "run.json: made with other settings" in result.stderr
+    assert f"run.json: made with other settings than those of this run: {difference};" in result.stderr
     assert "--overwrite" in result.stderr
+
+
+def test_resume_goes_on_with_a_run_of_a_version_that_had_fewer_settings(
+    pick: Pick, picked: list[str]
+) -> None:
+    pick()
+    picked.clear()
+    rewritten = record()
+    del rewritten["config"]["pick"]["cross_check"], rewritten["config"]["pick"]["detection"]["floor"]
+    del rewritten["config"]["files"]["write_masks"]
+    Path("out/run.json").write_text(json.dumps(rewritten))
+    result = pick("--resume")
+    assert result.exit_code == 0, result.output
+    assert picked == []
+
+
+def test_resume_of_a_run_with_settings_that_are_not_known_says_so(pick: Pick) -> None:
+    pick()
+    rewritten = record()
+    rewritten["config"]["pick"]["wished"] = 1
+    Path("out/run.json").write_text(json.dumps(rewritten | {"version": "9.0"}))
+    result = pick("--resume")
+    assert result.exit_code == 1
+    assert "found unknown ['wished']" in result.stderr
+    assert "it was made by version 9.0" in result.stderr
 
 
 def test_a_kind_met_while_picking_is_recorded_at_once(pick: Pick, monkeypatch: pytest.MonkeyPatch) -> None:

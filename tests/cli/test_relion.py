@@ -104,6 +104,7 @@ def test_a_job_leaves_what_relion_wants(run: Callable[..., Result]) -> None:
     result = run()
     assert result.exit_code == 0, result.output
     assert marks() == [SUCCESS]
+    assert "External/job005: found no pipeline of RELION" in result.stderr
     assert listed() == {
         f"{MICROGRAPHS}/{stem}.mrc": f"{JOB}/Movies/g1/{stem}_autopick.star" for stem in ("m1", "m2")
     }
@@ -177,7 +178,7 @@ def test_other_settings_in_a_second_run_are_refused_unless_it_overwrites(run: Ca
     assert run("--threshold", "0.3").exit_code == 0
     result = run("--threshold", "0.4")
     assert result.exit_code == 1
-    assert "made with other settings (pick)" in result.stderr
+    assert "pick.threshold (found 0.3, expected 0.4)" in result.stderr
     assert marks() == [FAILURE]
     assert run("--threshold", "0.4", "--overwrite", "Yes").exit_code == 0
     assert json.loads((JOB / "run.json").read_text())["config"]["pick"]["threshold"] == 0.4

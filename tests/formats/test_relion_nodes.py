@@ -64,6 +64,21 @@ def test_without_a_pipeline_the_version_is_unknown() -> None:
     assert project_version(JOB) is None
 
 
+def test_the_version_is_that_of_the_jobs_own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command may run in another project, or in a folder below the job's."""
+    own, other = tmp_path / "own", tmp_path / "other"
+    job = own / JOB
+    for folder in (job, other):
+        folder.mkdir(parents=True)
+    (other / "default_pipeline.star").write_text(OF_4)
+    monkeypatch.chdir(other)
+    assert project_version(job) is None
+    (own / "default_pipeline.star").write_text(OF_5)
+    for here, path in ((other, job), (other, Path("../own", JOB)), (own, JOB), (job, Path())):
+        monkeypatch.chdir(here)
+        assert project_version(path) is RelionVersion.V5
+
+
 @pytest.mark.parametrize("version", [None, *RelionVersion])
 def test_every_version_finds_coordinates_that_it_can_extract(version: RelionVersion | None) -> None:
     """3.1 takes the suffix file as kind 2; 4.0 and 5.0 take either file under their label."""

@@ -35,6 +35,15 @@ POINT = OperatingPoint(working_diameter_px=36.0, temperature=1.5, offset=-0.25)
 ABOUT = {"data": {"sets": ["one", "zwei"]}, "licence": "BSD-3-Clause"}
 
 
+def test_new_weights_start_from_the_rule_of_the_shipped_ones_with_their_own_scores() -> None:
+    shipped, new = read_card(find_weights()).operating_point, OperatingPoint()
+    for name in ("working_diameter_px", "threshold_share", "least_threshold", "empty_threshold"):
+        assert getattr(new, name) == getattr(shipped, name), name
+    assert (new.temperature, new.offset) == (1.0, 0.0)
+    # These limits are for scores brought to probabilities, which those of new weights are not yet.
+    assert (new.least_typical, new.least_best) == (0.0, 0.0)
+
+
 @pytest.fixture(scope="module")
 def network() -> RetinaNet:
     torch.manual_seed(1)

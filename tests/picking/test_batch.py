@@ -22,6 +22,7 @@ from cryopick_cli.picking.calibrate import Calibration
 from cryopick_cli.picking.choice import ranked
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
+from cryopick_cli.progress import Watch
 from cryopick_cli.units import Length
 
 Plant = Callable[..., Micrograph]
@@ -53,6 +54,18 @@ def known_batch(model: Model, shape: tuple[int, int] = SHAPE) -> Batch:
     return Batch(model, CONFIG, calibrations={kind_of(shape, None, CONFIG): KNOWN})
 
 
+def watched() -> tuple[list[tuple[str, int, list[str]]], Watch]:
+    """Give a watch, and what it was told: what is done, how many steps were announced, and those done."""
+    told: list[tuple[str, int, list[str]]] = []
+
+    @contextmanager
+    def watch(what: str, total: int, unit: str) -> Iterator[Callable[[str], None]]:
+        told.append((what, total, []))
+        yield told[-1][2].append
+
+    return told, watch
+
+
 def test_every_micrograph_gives_a_result_in_the_order_of_the_sources(
     planted_model: Model, micrographs: Micrographs
 ) -> None:
@@ -82,18 +95,28 @@ def test_every_micrograph_gives_a_result_in_the_order_of_the_sources(
 def test_who_looks_on_is_told_of_each_step_of_the_calibration(
     planted_model: Model, micrographs: Micrographs, config: PickConfig
 ) -> None:
-    told: list[tuple[str, int, list[str]]] = []
-
-    @contextmanager
-    def watch(what: str, total: int, unit: str) -> Iterator[Callable[[str], None]]:
-        told.append((what, total, []))
-        yield told[-1][2].append
-
+    told, watch = watched()
     Batch(planted_model, config).calibrate(micrographs("a", "b"), watch)
-    assert [what for what, _, _ in told] == ["Reading headers", "Calibrating"]
+    assert [what for what, _, _ in told] == ["Reading headers", "Reading a sample", "Calibrating"]
     for _, total, items in told:
         assert len(items) == total
         assert set(items) == {"a", "b"}
+
+
+@pytest.mark.parametrize(("sample", "broken"), [(2, 1), (3, 1), (16, 2), (16, 3)])
+def test_as_many_steps_are_done_as_announced_where_files_cannot_be_read(
+    planted_model: Model, micrographs: Micrographs, sample: int, broken: int
+) -> None:
+    sources = micrographs("a", "b", "c")
+    by_name = {source.relative: source.path for source in sources}
+    for name in ranked(by_name, CONFIG.seed)[:broken]:  # whole headers, and half of the pixels
+        content = by_name[name].read_bytes()
+        by_name[name].write_bytes(content[: len(content) // 2])
+    told, watch = watched()
+    Batch(planted_model, PickConfig(calibration_micrographs=sample)).calibrate(sources, watch)
+    assert len(told) == (3 if broken < 3 else 2)
+    for what, total, items in told:
+        assert len(items) == total, what
 
 
 def test_a_corrupt_file_among_good_ones_fails_alone(

@@ -153,6 +153,18 @@ def test_picks_table_holds_every_candidate_and_exactly_its_columns() -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_scores_and_thresholds_in_the_table_tell_what_is_accepted() -> None:
+    """Such as where a score lies below the threshold by less than five decimals show."""
+    folder = new_folder()
+    score = np.array([0.543211, 0.543209, 0.1])
+    near = PICKS.assign(score=score, threshold=0.54321, accepted=score >= 0.54321)
+    folder.finish([folder.write(picked(make_source(), near))])
+    table = pd.read_csv("out/picks.csv")
+    assert (table["score"] >= table["threshold"]).tolist() == table["accepted"].tolist()
+    assert table["score"].tolist() == score.tolist()
+
+
+@pytest.mark.usefixtures("here")
 def test_summary_has_a_row_a_micrograph_with_its_status() -> None:
     folder = new_folder()
     error = 'mics/b.mrc: found "0" bytes,\nexpected more; copy it again'

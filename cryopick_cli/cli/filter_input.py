@@ -1,0 +1,141 @@
+"""What `cryopick filter` starts from: the candidates of a run, its record, and what of it is missing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cryopick_cli.cli.console import Console
+from cryopick_cli.errors import CryopickError, InputError
+from cryopick_cli.formats.collection import read_collection
+from cryopick_cli.formats.coordinates import empty_coordinates
+from cryopick_cli.formats.inputs import output_tree
+from cryopick_cli.formats.micrograph import read_micrograph_header
+from cryopick_cli.picking.notes import Row
+from cryopick_cli.picking.outputs import OutputConfig
+from cryopick_cli.picking.recut import FilterConfig
+from cryopick_cli.picking.run_folder import RECORD_FILE, SUMMARY_FILE, Run, RunFolder
+from cryopick_cli.settings import from_mapping
+
+
+@dataclass(frozen=True)
+class FilterInput:
+    """A run to be cut.
+
+    Attributes
+    ----------
+    path : Path
+        Its folder, or the file of picks.
+    record : dict
+        What stands in its run.json; empty without one.
+    run : dict
+        Row and candidates of every micrograph, by name.
+    noted : bool
+        Whether they are from the run's own notes, and not from a table or coordinate files.
+    as_picked : bool
+        Whether they are as they were picked, and not as an earlier cut left them.
+    """
+
+    path: Path
+    record: dict[str, Any]
+    run: Run
+    noted: bool
+    as_picked: bool
+
+    @property
+    def picked(self) -> dict[str, Any] | str:
+        """The record of the run that picked, also where this is a cut of it; without one, its path."""
+        found: dict[str, Any] | str = self.record.get("run", self.record) or str(self.path)
+        return found
+
+    @property
+    def limits_before(self) -> FilterConfig | None:
+        """The limits of the cut that is cut again, None where the run itself is cut."""
+        limits = settings_of(self.record).get("filter")
+        return None if limits is None else from_mapping(FilterConfig, limits, RECORD_FILE)
+
+    def warn_of_what_is_missing(self, console: Console) -> None:
+        """Say where less than the whole run as it was picked is there to start from."""
+        if not self.as_picked:
+            why = (
+                "an earlier cut of it kept no notes of that, as those of older versions of cryopick"
+                if self.noted
+                else "this is the table of a cut"
+            )
+            console.warn(
+                f"{self.path}: what was accepted when picked is not told here, as {why} (found no notes of "
+                "the run as picked), so what that cut left out may stay out; give the folder of the run, or "
+                "pick again, to start from all that it accepted"
+            )
+        if self.noted and not (self.path / SUMMARY_FILE).is_file():
+            console.warn(
+                f"{self.path}: the run was not finished (found no {SUMMARY_FILE}); only what is there is "
+                "cut, so finish it first, with the command that it was begun with"
+            )
+
+
+def read_input(path: Path) -> FilterInput:
+    """Read a run as it was picked, from its folder's own notes, else from its table or coordinate files.
+
+    Raises
+    ------
+    InputError
+        If it is missing, or notes of it are.
+    CryopickError
+        If its record is damaged.
+    """
+    record = _read_record(path)
+    folder = RunFolder(path, OutputConfig())
+    if path.is_dir():
+        earlier = folder.read_run()
+        if any(row.done for row, _ in earlier.micrographs.values()):
+            return FilterInput(path, record, earlier.micrographs, True, earlier.as_picked)
+    read = {name: (_row_of(name, table), table) for name, table in read_collection([path]).items()}
+    # A table has no line of micrographs without candidates, or of those that failed; the summary has.
+    rest = {name: (row, empty_coordinates()) for name, row in folder.rows_of_summary().items()}
+    return FilterInput(path, record, rest | read, False, "filter" not in settings_of(record))
+
+
+def settings_of(record: object) -> dict[str, Any]:
+    """Give the settings that a record tells; none of what is no record, such as a file's name."""
+    return dict(record.get("config", {})) if isinstance(record, dict) else {}
+
+
+def _row_of(name: str, table: pd.DataFrame) -> Row:
+    """Make a row of what a coordinate file tells of its micrograph, and of the micrograph if it is there."""
+    shape, pixel_size, box = None, None, None
+    if (table["diameter_A"] > 0).any():
+        pixel_size = float((table["diameter_A"] / table["diameter_px"]).median())
+    if "box_size_px" in table and table["box_size_px"].notna().any():
+        box = round(float(table["box_size_px"].median()))
+    if Path(name).is_file():
+        header = read_micrograph_header(Path(name))
+        shape, pixel_size = header.shape, pixel_size or header.pixel_size
+    return Row(
+        name=name,
+        relative=output_tree(name),
+        stamp="",
+        shape=shape,
+        pixel_size=pixel_size,
+        box_size_px=box,
+    )
+
+
+def _read_record(source: Path) -> dict[str, Any]:
+    """Read the record beside a run; empty where there is none."""
+    path = (source if source.is_dir() else source.parent) / RECORD_FILE
+    if not source.exists():
+        raise InputError(f"{source}: is missing (expected the folder of a run, or its picks); check the name")
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise TypeError(f"found {type(record).__name__}, expected an object")
+    except (OSError, ValueError, TypeError) as error:
+        raise CryopickError(f"{path}: not a run record ({error}); repair or remove it") from error
+    return record
