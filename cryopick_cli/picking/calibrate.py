@@ -302,7 +302,13 @@ def _learn_prior(genuine: Sequence[Genuine], point: OperatingPoint, config: Pick
     prior = estimate_prior(diameter, score, config.consistency)
     if config.diameter is not None and genuine[0].diameter_px is not None:
         spread = config.consistency.narrowest if prior is None else prior.spread
-        prior = SizePrior(genuine[0].diameter_px * units[0], spread, spacing=config.consistency.spacing)
+        told = config.consistency
+        prior = SizePrior(
+            genuine[0].diameter_px * units[0],
+            spread,
+            spacing=told.spacing,
+            least_factor=told.least_factor,
+        )
     if prior is None or config.size_prior == "soft":
         return prior
     if config.size_prior == "auto":

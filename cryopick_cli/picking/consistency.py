@@ -33,6 +33,10 @@ class ConsistencyConfig:
         default=0.28, metadata={"help": "Smallest spread of the prior, in log diameter."}
     )
     widest: float = field(default=0.35, metadata={"help": "Largest spread of the prior, in log diameter."})
+    least_factor: float = field(
+        default=0.5,
+        metadata={"help": "What a score is multiplied by where the size is far off (auto, soft)."},
+    )
     fewest: int = field(
         default=5, metadata={"help": "Confident candidates below which there is no size to go by."}
     )
@@ -68,6 +72,8 @@ class ConsistencyConfig:
             raise ConfigError(
                 f"narrowest, widest: found {self.narrowest} and {self.widest}, expected two rising numbers"
             )
+        if not 0 <= self.least_factor <= 1:
+            raise ConfigError(f"least_factor: found {self.least_factor}, expected a share from 0 to 1")
         if not self.window > 0 or not 0 < self.valley < 1 or not 0 < self.second_share <= 1:
             raise ConfigError(
                 f"window, valley, second_share: found {self.window}, {self.valley} and {self.second_share}, "
@@ -97,18 +103,22 @@ class SizePrior:
     """Where given, sizes within this of a mode count in full and others not at all."""
     spacing: float = ConsistencyConfig.spacing
     """Least distance of two picks, in diameters."""
+    least_factor: float = ConsistencyConfig.least_factor
+    """The factor of sizes far off, where there is no window."""
 
     def factor(self, diameter: Floats) -> Floats:
-        """Give the factor by which scores fade for their size: ``exp(-(ln d - ln d0)² / 2 spread²)``.
+        """Give the factor by which scores fade for their size.
 
-        With two sizes the nearer one counts.
+        It is ``b + (1 - b) exp(-(ln d - ln d0)² / 2 spread²)`` with ``b`` the ``least_factor``. With two
+        sizes the nearer one counts.
         """
         distance = np.abs(np.log(diameter / self.diameter))
         if self.second is not None:
             distance = np.minimum(distance, np.abs(np.log(diameter / self.second)))
         if self.window is not None:
             return np.asarray(distance <= self.window, dtype=np.float64)
-        return np.asarray(np.exp(-0.5 * (distance / self.spread) ** 2), dtype=np.float64)
+        bell = np.exp(-0.5 * (distance / self.spread) ** 2)
+        return np.asarray(self.least_factor + (1 - self.least_factor) * bell, dtype=np.float64)
 
     def nearest(self, diameter: Floats) -> Floats:
         """Give the data set's size that each diameter is nearest to."""
@@ -207,7 +217,7 @@ def estimate_prior(diameter: Floats, score: Floats, config: ConsistencyConfig) -
     spread = 1.4826 * weighted_median(distance[near], weight[near])
     centre = np.exp(weighted_median(np.log(diameter[near]), weight[near]))
     spread = float(np.clip(spread, config.narrowest, config.widest))
-    return SizePrior(float(centre), spread, spacing=config.spacing)
+    return SizePrior(float(centre), spread, spacing=config.spacing, least_factor=config.least_factor)
 
 
 def weighted_median(values: Floats, weight: Floats) -> float:

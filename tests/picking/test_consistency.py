@@ -100,12 +100,16 @@ def test_the_fewest_are_enough() -> None:
 
 
 def test_factor_is_one_at_the_size_and_falls_alike_to_both_sides() -> None:
-    prior = SizePrior(100.0, 0.2)
-    factor = prior.factor(np.array([100.0, 100 * np.exp(0.2), 100 * np.exp(-0.2), 200.0, 50.0]))
+    prior = SizePrior(100.0, 0.2, least_factor=0.0)
+    sizes = np.array([100.0, 100 * np.exp(0.2), 100 * np.exp(-0.2), 200.0, 50.0])
+    factor = prior.factor(sizes)
     assert factor.tolist() == pytest.approx(
         [1, np.exp(-0.5), np.exp(-0.5), *[np.exp(-0.5 * (np.log(2) / 0.2) ** 2)] * 2]
     )
     assert factor[3] < 0.01
+    fading = SizePrior(100.0, 0.2, least_factor=0.4).factor(np.append(sizes, 1e6))
+    assert fading[:5].tolist() == pytest.approx((0.4 + 0.6 * factor).tolist())
+    assert fading[5] == pytest.approx(0.4)
 
 
 def test_weighted_median() -> None:
@@ -120,6 +124,12 @@ def test_weighted_median() -> None:
 def test_priors_without_meaning_are_refused(narrowest: float, widest: float) -> None:
     with pytest.raises(ConfigError, match=f"found {narrowest} and {widest}"):
         ConsistencyConfig(narrowest=narrowest, widest=widest)
+
+
+@pytest.mark.parametrize("least", [-0.1, 1.1])
+def test_factors_that_are_no_shares_are_refused(least: float) -> None:
+    with pytest.raises(ConfigError, match="least_factor: found"):
+        ConsistencyConfig(least_factor=least)
 
 
 @pytest.mark.parametrize("values", [{"bandwidth": 0.0}, {"fewest": 0}])
@@ -150,7 +160,7 @@ def test_one_size_has_no_second(rng: np.random.Generator, share: float, ratio: f
 
 
 def test_both_sizes_keep_their_scores_and_what_lies_between_fades() -> None:
-    prior = SizePrior(50.0, 0.28, second=100.0)
+    prior = SizePrior(50.0, 0.28, second=100.0, least_factor=0.0)
     factor = prior.factor(np.array([50.0, 100.0, 71.0, 200.0]))
     assert factor[:2] == pytest.approx(1)
     assert factor[2] < 0.5
