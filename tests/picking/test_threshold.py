@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,7 +82,7 @@ def test_without_confident_candidates_the_least_threshold_stays() -> None:
 
 
 def test_where_no_candidate_scores_like_a_particle_only_the_sure_are_picked() -> None:
-    point = OperatingPoint(least_typical=0.5, least_best=0.6, empty_threshold=0.9)
+    point = replace(POINT, least_typical=0.5, least_best=0.6, empty_threshold=0.9)
     faint, clear = np.full(40, 0.4), np.full(40, 0.7)
     assert seems_empty(faint, point)
     assert choose_threshold(faint, point) == 0.9
