@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,16 +142,23 @@ class PickingRun:
         if rows:
             self.console.say(f"{len(rows)} micrographs are done already")
         drawn = {s.relative for s in left[:: max(1, -(-len(left) // max(1, self.pictures)))]}
-        with self.record.timed("pick"), self.console.progress("Picking", len(left)) as advance:
+        drawings: list[Future[None]] = []
+        with (
+            self.record.timed("pick"),
+            ThreadPoolExecutor(1, thread_name_prefix="draw") as painter,
+            self.console.progress("Picking", len(left)) as advance,
+        ):
             for result in () if self.stop() else self.batch.pick(left):
                 rows[result.source.relative] = self.folder.write(result)
                 if result.error:
                     self.console.fail(result.error)
                 elif self.pictures and result.source.relative in drawn:
-                    self._draw(result)
+                    drawings.append(painter.submit(self._draw, result))
                 advance(result.source.relative)
                 if self.stop():
                     break
+        for drawing in drawings:
+            drawing.result()
         return [rows[source.relative] for source in self.sources if source.relative in rows]
 
     def _draw(self, result: Result) -> None:

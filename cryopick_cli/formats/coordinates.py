@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,15 +74,15 @@ def make_coordinates(
         raise ValueError(f"unknown columns {sorted(unknown)}, expected some of {sorted(_DTYPES)}")
     xs = np.asarray(x, dtype=np.float64)
     given: dict[str, ArrayLike] = {"x": xs, "y": y, **columns}
-    table = pd.DataFrame(index=pd.RangeIndex(len(xs)))
+    table: dict[str, NDArray[Any]] = {}
     if micrograph is not None:
         names = [micrograph] * len(xs) if isinstance(micrograph, str) else list(micrograph)
         table[MICROGRAPH] = np.array(names, dtype=object)
     for column in (*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in given)):
         missing: ArrayLike = True if column == "accepted" else np.nan
         values = np.asarray(given.get(column, missing), dtype=_DTYPES[column])
-        table[column] = np.broadcast_to(values, xs.shape).copy()
-    return table
+        table[column] = np.broadcast_to(values, xs.shape)
+    return pd.DataFrame(table, index=pd.RangeIndex(len(xs)))
 
 
 def check_coordinates(table: pd.DataFrame, where: str) -> pd.DataFrame:

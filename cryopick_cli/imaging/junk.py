@@ -16,6 +16,7 @@ from scipy import ndimage
 from cryopick_cli.errors import ConfigError
 from cryopick_cli.imaging.normalise import fill_non_finite
 from cryopick_cli.imaging.resample import resample, working_shape
+from cryopick_cli.imaging.smooth import smooth
 from cryopick_cli.units import rescale_coordinate
 
 Array = NDArray[np.float32]
@@ -188,16 +189,16 @@ class _Levels(NamedTuple):
 
     @classmethod
     def of(cls, small: Array, diameter: float) -> _Levels:
-        broad = ndimage.gaussian_filter(small, diameter)
-        fine = ndimage.gaussian_filter(small, diameter / 8)
+        broad = smooth(small, diameter)
+        fine = smooth(small, diameter / 8)
         band = fine - broad
-        power = ndimage.gaussian_filter(band * band, 1.5 * diameter)
-        narrow = fine - ndimage.gaussian_filter(small, diameter / 2)
-        close = ndimage.gaussian_filter(narrow * narrow, 0.75 * diameter)
+        power = smooth(band * band, 1.5 * diameter)
+        narrow = fine - smooth(small, diameter / 2)
+        close = smooth(narrow * narrow, 0.75 * diameter)
         return cls(
-            fine=ndimage.gaussian_filter(small, diameter / 4),
+            fine=smooth(small, diameter / 4),
             broad=broad,
-            around=ndimage.gaussian_filter(small, 4 * diameter),
+            around=smooth(small, 4 * diameter),
             spread=np.sqrt(np.maximum(power, _SMALLEST**2)),
             ripple=np.sqrt(np.maximum(close, _SMALLEST**2)),
         )
@@ -230,8 +231,8 @@ def _other_level(
     difference = np.abs(levels.broad - mode)
     limit = max(config.level * spread, config.outlier * sigma, particle, _SMALLEST)
     other = opened(difference > limit, config.area_diameters * diameter / 2)
-    smooth = ndimage.binary_propagation(other & (difference > config.smooth * levels.ripple), mask=other)
-    return _core_of_each(smooth, difference, _AREA_DEPTH, config.area_diameters * diameter / 2)
+    even = ndimage.binary_propagation(other & (difference > config.smooth * levels.ripple), mask=other)
+    return _core_of_each(even, difference, _AREA_DEPTH, config.area_diameters * diameter / 2)
 
 
 def _compact(blobs: Mask, diameter: float) -> Mask:
@@ -266,14 +267,14 @@ def _core_of_each(blobs: Mask, depth: Array, share: float, radius: float) -> Mas
 
 def _other_grain(small: Array, solid: Mask, diameter: float, config: JunkConfig) -> Mask:
     """Mark areas whose finest grain is stronger or weaker than the ice's: holes, carbon, gold."""
-    grain = np.abs(small - ndimage.gaussian_filter(small, 1.0))
+    grain = np.abs(small - smooth(small, 1.0))
     limit = 2.5 * float(np.median(grain))
     near = ndimage.distance_transform_edt(~solid) <= 0.75 * diameter if solid.any() else solid
     weight = (~near).astype(np.float32)
-    seen = ndimage.gaussian_filter(weight, 1.5 * diameter)
+    seen = smooth(weight, 1.5 * diameter)
     if limit == 0 or not (seen > 0.3).any():
         return np.zeros_like(solid)
-    mean = ndimage.gaussian_filter(np.minimum(grain, limit) * weight, 1.5 * diameter)
+    mean = smooth(np.minimum(grain, limit) * weight, 1.5 * diameter)
     log = np.log(np.maximum(mean / np.maximum(seen, 1e-6), 1e-12))
     known = (seen > 0.3) & ~near
     if not known.any():
@@ -303,6 +304,8 @@ def dominant_mode(values: NDArray[np.floating]) -> tuple[float, float]:
 
 def opened(mask: Mask, radius: float) -> Mask:
     """Keep what a disc of ``radius`` px inside the mask can reach; beyond an edge the view is mirrored."""
+    if not mask.any():
+        return mask
     margin = min(int(radius) + 2, *mask.shape)
     inside = ndimage.distance_transform_edt(np.pad(mask, margin, mode="symmetric"))
     core = inside > radius

@@ -1,4 +1,4 @@
-"""Many micrographs to picks: read ahead, calibrate each kind, pick, and let no failure end the run.
+"""Many micrographs to picks: prepare ahead, calibrate each kind, pick, and let no failure end the run.
 
 Yields one :class:`Result` a micrograph in the order of the sources. Where results are written is
 ``run_folder.py``'s business.
@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 
@@ -19,17 +18,16 @@ from cryopick_cli.errors import CryopickError
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import Micrograph, read_micrograph, read_micrograph_header
 from cryopick_cli.model.weights import Model
+from cryopick_cli.picking.ahead import ahead
 from cryopick_cli.picking.calibrate import Calibration, calibrate, count_looks
 from cryopick_cli.picking.choice import ranked
 from cryopick_cli.picking.config import PickConfig
-from cryopick_cli.picking.pick import examine, pick_micrograph
+from cryopick_cli.picking.pick import Prepared, examine, pick_micrograph, prepare
 from cryopick_cli.picking.result import Result
 from cryopick_cli.progress import Advance, Watch, unheard, unwatched
 
 log = logging.getLogger(__name__)
 
-# Reading is faster than picking; this many micrographs wait in memory at most.
-_READ_AHEAD = 3
 # A micrograph smaller than half of the network's coarsest cell shows no particle in full.
 _SMALLEST_SIDE_PX = 32
 
@@ -85,11 +83,10 @@ class Batch:
     def pick(self, sources: Sequence[MicrographSource]) -> Iterator[Result]:
         """Pick each micrograph; a micrograph that fails gives a result with the reason."""
         self._sources = self._sources or sources
-        for source, reading in _read_ahead(sources, self.pixel_size):
+        for source, ready in zip(sources, ahead(self._make_ready, sources), strict=True):
             started = time.perf_counter()
             try:
-                micrograph = reading.result()
-                result = self._pick_one(source, micrograph)
+                result = self._pick_one(source, *ready.result())
             except CryopickError as error:
                 message = str(error)
                 named = message if str(source.path) in message else f"{source.path}: {message}"
@@ -99,11 +96,24 @@ class Batch:
                 result = Result(source, 0.0, error=f"{source.path}: {type(error).__name__}: {error}")
             yield replace(result, seconds=time.perf_counter() - started)
 
-    def _pick_one(self, source: MicrographSource, micrograph: Micrograph) -> Result:
+    def _make_ready(self, source: MicrographSource) -> tuple[Micrograph, Prepared | None]:
+        """Read a micrograph, and prepare it where its kind is calibrated already."""
+        micrograph = read_source(source, self.pixel_size)
         self.config.check_unit(micrograph.pixel_size)
-        kind = kind_of(micrograph.array.shape, micrograph.pixel_size, self.config)
-        calibration = self._calibration_of(kind, source, micrograph)
-        sight = examine(self.model, micrograph, calibration, self.config)
+        known = self.calibrations.get(self._kind_of(micrograph))
+        if known is None:
+            return micrograph, None
+        return micrograph, prepare(self.model, micrograph, known, self.config)
+
+    def _kind_of(self, micrograph: Micrograph) -> str:
+        return kind_of(micrograph.array.shape, micrograph.pixel_size, self.config)
+
+    def _pick_one(
+        self, source: MicrographSource, micrograph: Micrograph, prepared: Prepared | None
+    ) -> Result:
+        calibration = self._calibration_of(self._kind_of(micrograph), source, micrograph)
+        prepared = prepared or prepare(self.model, micrograph, calibration, self.config)
+        sight = examine(self.model, prepared, self.config)
         picks = pick_micrograph(self.model, micrograph, calibration, self.config, sight)
         return Result(
             source,
@@ -140,16 +150,17 @@ class Batch:
         """
         sample: dict[str, Micrograph] = {}
         failed: list[str] = []
-        for name in ranked(members, self.config.seed):
-            if len(sample) == wanted:
-                break
-            try:
-                sample[name] = read_source(members[name], self.pixel_size)
-            except (CryopickError, OSError, ValueError, MemoryError) as error:
-                log.debug("%s: %s", name, error)
-                failed.append(name)
-            else:
-                advance(name)
+        left = iter(ranked(members, self.config.seed))
+        while names := list(islice(left, wanted - len(sample))):
+            readings = ahead(lambda name: read_source(members[name], self.pixel_size), names)
+            for name, reading in zip(names, readings, strict=True):
+                try:
+                    sample[name] = reading.result()
+                except (CryopickError, OSError, ValueError, MemoryError) as error:
+                    log.debug("%s: %s", name, error)
+                    failed.append(name)
+                else:
+                    advance(name)
         for name in failed[: wanted - len(sample)]:  # those in whose place no other could be taken
             advance(name)
         return sorted(sample.items())
@@ -209,20 +220,3 @@ def read_source(source: MicrographSource, pixel_size: float | None) -> Micrograp
             f"{source.path}: no finite grey value (found NaN only); remove it or make it again"
         )
     return replace(micrograph, pixel_size=known)
-
-
-def _read_ahead(
-    sources: Sequence[MicrographSource], pixel_size: float | None
-) -> Iterator[tuple[MicrographSource, Future[Micrograph]]]:
-    """Read the next micrographs in threads while this one is picked."""
-    waiting: deque[tuple[MicrographSource, Future[Micrograph]]] = deque()
-    with ThreadPoolExecutor(_READ_AHEAD, thread_name_prefix="read") as pool:
-        try:
-            for source in sources:
-                waiting.append((source, pool.submit(read_source, source, pixel_size)))
-                if len(waiting) > _READ_AHEAD:
-                    yield waiting.popleft()
-            while waiting:
-                yield waiting.popleft()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)

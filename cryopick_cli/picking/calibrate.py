@@ -7,16 +7,18 @@ not depend on the order of the files, on the number of workers, or on the rest o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from cryopick_cli.formats.micrograph import Micrograph
+from cryopick_cli.imaging.junk import JunkMask
 from cryopick_cli.model.weights import Model, OperatingPoint
-from cryopick_cli.picking.candidates import Floats, calibrated_score, find_candidates, unit_length
+from cryopick_cli.picking.ahead import ahead
+from cryopick_cli.picking.candidates import Floats, calibrated_score, look, prepare_views, unit_length
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import (
     ANY_SIZE,
@@ -25,11 +27,19 @@ from cryopick_cli.picking.consistency import (
     estimate_prior,
     find_second_mode,
 )
+from cryopick_cli.picking.contrast import is_light, look_both_ways, prepare_middle
 from cryopick_cli.picking.cross_check import CrossCheckConfig, scale_space_diameter
-from cryopick_cli.picking.decoys import Genuine, choose_copied, score_decoys
+from cryopick_cli.picking.decoys import (
+    Decoys,
+    Genuine,
+    choose_copied,
+    look_at_decoys,
+    prepare_decoys,
+    score_decoys,
+)
 from cryopick_cli.picking.duplicates import count_overlapping, suppress_duplicates
 from cryopick_cli.picking.junk import KEEP
-from cryopick_cli.picking.scale import ScaleEstimate, search_views, vote
+from cryopick_cli.picking.scale import Looks, ScaleEstimate, prepare_search, search, sides_of, vote
 from cryopick_cli.picking.threshold import (
     CurvePoint,
     choose_threshold,
@@ -37,15 +47,12 @@ from cryopick_cli.picking.threshold import (
     threshold_curve,
     typical_score,
 )
-from cryopick_cli.picking.view import prepare_view
-from cryopick_cli.picking.weighing import Weighed, diameter_px, find_mask, suggested_box_px, weigh
+from cryopick_cli.picking.view import View, prepare_view
+from cryopick_cli.picking.weighing import Weighed, diameter_px, find_mask, judge_mask, suggested_box_px, weigh
 from cryopick_cli.progress import Advance, unheard
 from cryopick_cli.units import rescale_coordinate
 
 Item = TypeVar("Item")
-
-# Evidence for light particles over that for dark ones from which they are taken to be light.
-_LIGHT_IS_SURE = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,22 +124,31 @@ def calibrate(
             yield item
             advance(name)
 
-    light = is_light(model, told(sample), config)
-    estimate = None if config.diameter else _search_diameter(model, told(sample), config, light=light)
-    genuine = [
-        _look(model, name, micrograph, estimate, config, light=light)
-        for name, micrograph in zip(names, told(sample), strict=True)
-    ]
+    light = config.contrast == "light"
+    seen: list[Looks] = [{} for _ in sample]
+    if config.contrast == "auto":
+        both = look_both_ways(model, told(prepare_middle(model, sample, config)), config)
+        light = is_light(*both)
+        seen = both[light]
+    estimate = None
+    if config.diameter is None:
+        rest = _prepare_rest(model, sample, seen, config, light=light)
+        estimate = _search_diameter(model, sample, seen, told(rest), config)
+    genuine = _look(model, sample, names, estimate, config, light=light, advance=advance)
     point = model.card.operating_point
     prior = _learn_prior(genuine, point, config)
-    genuine = [_with_mask(one, prior, point, config, light=light) for one in told(genuine)]
+    masks = told(ahead(lambda one: _find_mask(one, prior, config, light=light), genuine))
+    genuine = [
+        replace(one, mask=judge_mask(mask.result(), one.found, point))
+        for one, mask in zip(genuine, masks, strict=True)
+    ]
     weighed, threshold = _weigh_and_cut(genuine, prior, point, config)
     if prior is not None and _is_crowded(genuine, weighed, prior, threshold, config.consistency):
         prior = replace(prior, spacing=config.consistency.crowded_spacing)
         weighed, threshold = _weigh_and_cut(genuine, prior, point, config)
     score, size = _pool(genuine, weighed)
     empty = seems_empty(score, point, len(sample))
-    decoys = score_decoys(model, genuine, prior, config, light=light, advance=advance)
+    decoys = score_decoys(genuine, prior, point, config)
     found = Calibration(
         unit="px" if sample[0].pixel_size is None else "Å",
         prior=prior,
@@ -158,26 +174,41 @@ def count_looks(names: Sequence[str], config: PickConfig) -> int:
 
 def _look(
     model: Model,
-    name: str,
-    micrograph: Micrograph,
+    sample: Sequence[Micrograph],
+    names: Sequence[str],
     estimate: ScaleEstimate | None,
     config: PickConfig,
     *,
     light: bool,
-) -> Genuine:
-    """Find the candidates of a micrograph of the sample, at the scale that suits the expected diameter."""
-    diameter = _expected_diameter(micrograph, estimate, config)
-    found = find_candidates(model, micrograph.array, diameter, config, light=light)
-    return Genuine(name, micrograph, diameter, found)
+    advance: Advance,
+) -> list[Genuine]:
+    """Find the candidates of the sample and of its decoys, at the scale that suits the expected diameter."""
+    copied = choose_copied(names, config)
+
+    def prepare(index: int) -> tuple[list[View], Decoys | None]:
+        name, micrograph = names[index], sample[index]
+        diameter = _expected_diameter(micrograph, estimate, config)
+        views = prepare_views(model, micrograph.array, diameter, config, light=light)
+        if name not in copied:
+            return views, None
+        return views, prepare_decoys(model, name, micrograph, diameter, views, config)
+
+    genuine = []
+    ready = ahead(prepare, range(len(sample)))
+    for name, micrograph, one in zip(names, sample, ready, strict=True):
+        views, decoys = one.result()
+        found = look(model, views, config)
+        advance(name)
+        in_decoys = () if decoys is None else look_at_decoys(model, decoys, config)
+        if in_decoys:
+            advance(name)
+        genuine.append(Genuine(name, micrograph, found, in_decoys))
+    return genuine
 
 
-def _with_mask(
-    one: Genuine, prior: SizePrior | None, point: OperatingPoint, config: PickConfig, *, light: bool
-) -> Genuine:
+def _find_mask(one: Genuine, prior: SizePrior | None, config: PickConfig, *, light: bool) -> JunkMask | None:
     """Find where a micrograph of the sample shows no ice, where that changes scores."""
-    if config.junk == KEEP:
-        return one
-    return replace(one, mask=find_mask(one.micrograph, one.found, prior, point, config, light=light))
+    return None if config.junk == KEEP else find_mask(one.micrograph, prior, config, light=light)
 
 
 def _weigh_and_cut(
@@ -235,50 +266,50 @@ def _second_opinion(
     working = model.card.operating_point.working_diameter_px
     across = min(working, config.scale.largest_enlargement * min(in_px))
 
-    def picked() -> Iterator[tuple[NDArray[np.float32], Floats, Floats]]:
-        for (one, its), diameter in zip(seen, in_px, strict=True):
-            size = its.found.diameter * unit_length(one.micrograph.pixel_size)
-            which = its.eligible & (its.score >= found.threshold) & ~prior.is_second(size)
-            if which.any():
-                view = prepare_view(
-                    one.micrograph.array,
-                    diameter / across,
-                    across,
-                    model.card.network.normalise,
-                    light=found.light,
-                )
-                x = rescale_coordinate(its.found.x[which], view.factor_x)
-                yield view.array, x, rescale_coordinate(its.found.y[which], view.factor_y)
+    def prepare(index: int) -> tuple[NDArray[np.float32], Floats, Floats]:
+        (one, its), diameter = seen[index], in_px[index]
+        size = its.found.diameter * unit_length(one.micrograph.pixel_size)
+        which = its.eligible & (its.score >= found.threshold) & ~prior.is_second(size)
+        if not which.any():
+            return np.zeros((0, 0), np.float32), np.zeros(0), np.zeros(0)
+        normalise = model.card.network.normalise
+        view = prepare_view(one.micrograph.array, diameter / across, across, normalise, light=found.light)
+        x, y = its.found.x[which], its.found.y[which]
+        return view.array, rescale_coordinate(x, view.factor_x), rescale_coordinate(y, view.factor_y)
 
-    estimate = scale_space_diameter(picked(), across, config.cross_check)
+    picked = (view.result() for view in ahead(prepare, range(len(seen))))
+    estimate = scale_space_diameter(picked, across, config.cross_check)
     return None if estimate is None else estimate / across * prior.diameter
 
 
-def is_light(model: Model, sample: Iterable[Micrograph], config: PickConfig) -> bool:
-    """Tell whether the particles are lighter than the ice: which sign of the grey values shows more of them.
+def _prepare_rest(
+    model: Model, sample: Iterable[Micrograph], seen: Iterable[Looks], config: PickConfig, *, light: bool
+) -> Iterator[Future[dict[int, View]]]:
+    """Prepare the views of each micrograph in which the diameter is searched and that were not seen yet."""
 
-    Dark is what cryo-EM gives, so light particles must be clearly the more likely ones.
-    """
-    if config.contrast != "auto":
-        return config.contrast == "light"
-    middle = replace(config.scale, short_sides_px=(config.scale.middle_px,))
-    evidence = [0.0, 0.0]
-    for micrograph in sample:
-        for light in (False, True):
-            for seen in search_views(model, micrograph.array, middle, config.detection, light=light).values():
-                evidence[light] += float((expit(seen.logit) ** 3 * seen.diameter).sum())
-    return evidence[True] > _LIGHT_IS_SURE * evidence[False]
+    def prepare(one: tuple[Micrograph, Looks]) -> dict[int, View]:
+        micrograph, known = one
+        sides = sides_of(micrograph.array.shape, config.scale.short_sides_px)
+        return prepare_search(
+            model, micrograph.array, [side for side in sides if side not in known], light=light
+        )
+
+    return ahead(prepare, zip(sample, seen, strict=True))
 
 
 def _search_diameter(
-    model: Model, sample: Iterable[Micrograph], config: PickConfig, *, light: bool
+    model: Model,
+    sample: Iterable[Micrograph],
+    seen: Iterable[Looks],
+    rest: Iterable[Future[dict[int, View]]],
+    config: PickConfig,
 ) -> ScaleEstimate | None:
     """Find the diameter by the vote of all scales over all micrographs of the sample."""
     found = []
-    for micrograph in sample:
-        views = search_views(model, micrograph.array, config.scale, config.detection, light=light)
+    for micrograph, known, ready in zip(sample, seen, rest, strict=True):
+        looks = {**known, **search(model, ready.result(), config.detection)}
         unit = unit_length(micrograph.pixel_size)
-        found.append({side: (candidates, unit) for side, candidates in views.items()})
+        found.append({side: (candidates, unit) for side, candidates in looks.items()})
     return vote(found, config.scale)
 
 
@@ -300,15 +331,10 @@ def _learn_prior(genuine: Sequence[Genuine], point: OperatingPoint, config: Pick
     diameter = np.concatenate([one.found.diameter * unit for one, unit in zip(genuine, units, strict=True)])
     score = np.concatenate([calibrated_score(one.found.logit, point) for one in genuine])
     prior = estimate_prior(diameter, score, config.consistency)
-    if config.diameter is not None and genuine[0].diameter_px is not None:
+    if config.diameter is not None:
         spread = config.consistency.narrowest if prior is None else prior.spread
-        told = config.consistency
-        prior = SizePrior(
-            genuine[0].diameter_px * units[0],
-            spread,
-            spacing=told.spacing,
-            least_factor=told.least_factor,
-        )
+        told, in_px = config.consistency, config.diameter.in_px(genuine[0].micrograph.pixel_size)
+        prior = SizePrior(in_px * units[0], spread, spacing=told.spacing, least_factor=told.least_factor)
     if prior is None or config.size_prior == "soft":
         return prior
     if config.size_prior == "auto":

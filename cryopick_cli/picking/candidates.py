@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
@@ -12,7 +14,7 @@ from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates, detect
 from cryopick_cli.picking.duplicates import suppress_duplicates
-from cryopick_cli.picking.view import prepare_view
+from cryopick_cli.picking.view import View, prepare_view
 
 # A particle in the view measures no more than this share of the largest that the network covers.
 _MOST_OF_LARGEST = 0.8
@@ -37,30 +39,36 @@ def find_candidates(
 
     Without a diameter the whole view has the middle one of the searched short sides.
     """
+    return look(model, prepare_views(model, array, diameter_px, config, light=light), config)
+
+
+def prepare_views(
+    model: Model,
+    array: NDArray[np.float32],
+    diameter_px: float | None,
+    config: PickConfig,
+    *,
+    light: bool = False,
+) -> list[View]:
+    """Prepare what the network is shown of a micrograph: a view, or one a scale where looks are averaged."""
     factor = working_factor(model, array.shape, diameter_px, config)
+    scales = config.averaged_scales if config.quality == "best" else (1.0,)
+    working, normalise = model.card.operating_point.working_diameter_px, model.card.network.normalise
+    return [prepare_view(array, scale * factor, working, normalise, light=light) for scale in scales]
+
+
+def look(model: Model, views: Sequence[View], config: PickConfig) -> Candidates:
+    """Run the network on the views of a micrograph; give candidates in the micrograph's pixels."""
     if config.quality != "best":
-        return _look(model, array, factor, config, light=light)
+        (view,) = views
+        return view.to_micrograph(detect(model, view.array, config.detection))
     floor = float(np.log(config.detection.floor / (1 - config.detection.floor)))
-    looks = [
-        _look(model, array, scale * factor, config, light=light, symmetry=symmetry)
-        for scale in config.averaged_scales
-        for symmetry in range(SYMMETRIES)
-    ]
+    looks = [_look_turned(model, view, s, config) for view in views for s in range(SYMMETRIES)]
     return average_looks(looks, floor)
 
 
-def _look(
-    model: Model,
-    array: NDArray[np.float32],
-    factor: float,
-    config: PickConfig,
-    *,
-    light: bool,
-    symmetry: int = 0,
-) -> Candidates:
-    """Run the network once on a micrograph at one scale, turned by one symmetry of the square."""
-    working = model.card.operating_point.working_diameter_px
-    view = prepare_view(array, factor, working, model.card.network.normalise, light=light)
+def _look_turned(model: Model, view: View, symmetry: int, config: PickConfig) -> Candidates:
+    """Run the network on a view turned by one symmetry of the square."""
     found = detect(model, turn_view(view.array, symmetry), config.detection)
     return view.to_micrograph(turn_back(found, view.array.shape, symmetry))
 

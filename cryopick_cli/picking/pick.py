@@ -18,11 +18,20 @@ from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.imaging.junk import JunkMask
 from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.calibrate import Calibration
-from cryopick_cli.picking.candidates import find_candidates
+from cryopick_cli.picking.candidates import look, prepare_views
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.detect import Candidates
 from cryopick_cli.picking.threshold import adapt_threshold
-from cryopick_cli.picking.weighing import Weighed, find_mask, weigh
+from cryopick_cli.picking.view import View
+from cryopick_cli.picking.weighing import Weighed, find_mask, judge_mask, weigh
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A micrograph as the network is to see it, and where it seems to show no ice."""
+
+    views: list[View]
+    mask: JunkMask | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ def pick_micrograph(
         what a later cut must know.
     """
     if sight is None:
-        sight = examine(model, micrograph, calibration, config)
+        sight = examine(model, prepare(model, micrograph, calibration, config), config)
     point = model.card.operating_point
     weighed = weigh(sight.found, micrograph, calibration.prior, point, config, sight.mask)
     threshold = _threshold_of(weighed, calibration, point, config)
@@ -89,12 +98,17 @@ def _threshold_of(
     )
 
 
-def examine(model: Model, micrograph: Micrograph, calibration: Calibration, config: PickConfig) -> Sight:
-    """Look at a micrograph: run the network, and find where there is no ice."""
-    diameter = calibration.diameter_px(micrograph.pixel_size)
-    light, point = calibration.light, model.card.operating_point
-    found = find_candidates(model, micrograph.array, diameter, config, light=light)
-    return Sight(found, find_mask(micrograph, found, calibration.prior, point, config, light=light))
+def prepare(model: Model, micrograph: Micrograph, calibration: Calibration, config: PickConfig) -> Prepared:
+    """Do all that must be done before the network looks; it may be done in a thread of its own."""
+    diameter, light = calibration.diameter_px(micrograph.pixel_size), calibration.light
+    views = prepare_views(model, micrograph.array, diameter, config, light=light)
+    return Prepared(views, find_mask(micrograph, calibration.prior, config, light=light))
+
+
+def examine(model: Model, prepared: Prepared, config: PickConfig) -> Sight:
+    """Look at a micrograph: run the network, and ask its candidates whether the mask of junk makes sense."""
+    found = look(model, prepared.views, config)
+    return Sight(found, judge_mask(prepared.mask, found, model.card.operating_point))
 
 
 def _as_table(weighed: Weighed, pixel_size: float | None, **columns: NDArray[Any]) -> pd.DataFrame:

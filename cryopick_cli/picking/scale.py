@@ -6,7 +6,7 @@ is not. So the votes of all scales, on one axis of log diameter, peak at the par
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +17,10 @@ from cryopick_cli.errors import ConfigError
 from cryopick_cli.model.weights import Model
 from cryopick_cli.picking.consistency import find_mode
 from cryopick_cli.picking.detect import Candidates, DetectConfig, detect
-from cryopick_cli.picking.view import prepare_view
+from cryopick_cli.picking.view import View, prepare_view
+
+# Short side of a view -> what is found in it, in the micrograph's pixels.
+Looks = dict[int, Candidates]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,28 +69,24 @@ class ScaleEstimate:
     by_scale: dict[int, float]
 
 
-def search_views(
-    model: Model,
-    array: NDArray[np.float32],
-    scale: ScaleConfig,
-    detection: DetectConfig,
-    *,
-    light: bool = False,
-) -> dict[int, Candidates]:
-    """Find candidates of one micrograph at every scale.
+def sides_of(shape: tuple[int, ...], sides: Iterable[int]) -> list[int]:
+    """Give the short sides, px, that views of a micrograph have: these, or its own where that is shorter."""
+    return sorted({min(side, *shape) for side in sides})
 
-    Returns
-    -------
-    dict
-        Short side of the view -> candidates in the micrograph's pixels.
-    """
-    short = min(array.shape)
-    working = model.card.operating_point.working_diameter_px
-    found: dict[int, Candidates] = {}
-    for side in sorted({min(side, short) for side in scale.short_sides_px}):
-        view = prepare_view(array, short / side, working, model.card.network.normalise, light=light)
-        found[side] = view.to_micrograph(detect(model, view.array, detection))
-    return found
+
+def prepare_search(
+    model: Model, array: NDArray[np.float32], sides: Iterable[int], *, light: bool = False
+) -> dict[int, View]:
+    """Prepare views of one micrograph, of these short sides in px."""
+    working, normalise = model.card.operating_point.working_diameter_px, model.card.network.normalise
+    return {
+        side: prepare_view(array, min(array.shape) / side, working, normalise, light=light) for side in sides
+    }
+
+
+def search(model: Model, views: Mapping[int, View], detection: DetectConfig) -> Looks:
+    """Find candidates in every view of a micrograph."""
+    return {side: view.to_micrograph(detect(model, view.array, detection)) for side, view in views.items()}
 
 
 def vote(found: Sequence[dict[int, tuple[Candidates, float]]], config: ScaleConfig) -> ScaleEstimate | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,10 @@ class View:
     factor_x: float
     """Micrograph pixels in a working pixel, along x; along y it may differ in the fourth digit."""
     factor_y: float
+
+    def inverted(self) -> View:
+        """Give the view with the other sign: what it would be if particles were light, or the reverse."""
+        return replace(self, array=-self.array)
 
     def to_micrograph(self, found: Candidates) -> Candidates:
         """Move candidates from working pixels to pixels of the micrograph."""

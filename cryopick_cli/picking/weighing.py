@@ -58,23 +58,17 @@ def weigh(
 
 
 def find_mask(
-    micrograph: Micrograph,
-    found: Candidates,
-    prior: SizePrior | None,
-    point: OperatingPoint,
-    config: PickConfig,
-    *,
-    light: bool,
+    micrograph: Micrograph, prior: SizePrior | None, config: PickConfig, *, light: bool
 ) -> JunkMask | None:
-    """Find where a micrograph shows no ice; None where the size of particles, and so of junk, is unknown.
-
-    A mask that its candidates speak against comes back all clear, see
-    :func:`~cryopick_cli.picking.junk.judged`.
-    """
+    """Find where a micrograph shows no ice; None where the size of particles, and so of junk, is unknown."""
     diameter = diameter_px(prior, micrograph.pixel_size)
-    if diameter is None:
+    return None if diameter is None else find_junk(micrograph.array, diameter, config.masking, light=light)
+
+
+def judge_mask(mask: JunkMask | None, found: Candidates, point: OperatingPoint) -> JunkMask | None:
+    """Give the mask, all clear where its candidates speak against it, see :func:`.junk.judged`."""
+    if mask is None:
         return None
-    mask = find_junk(micrograph.array, diameter, config.masking, light=light)
     return judged(mask, found.x, found.y, found.diameter, calibrated_score(found.logit, point))
 
 

@@ -397,7 +397,7 @@ def test_where_picks_overlap_nearer_ones_are_kept_too(
     grid = 60 + 40 * step * np.mgrid[:3, :3].reshape(2, -1).T
     rows = [(x, y, 40.0, 4.0) for x, y in grid] + [(x + 14.0, y, 40.0, 2.0) for x, y in grid]
     found = candidates(*rows)
-    monkeypatch.setattr("cryopick_cli.picking.calibrate.find_candidates", lambda *_, **__: found)
+    monkeypatch.setattr("cryopick_cli.picking.calibrate.look", lambda *_, **__: found)
     few = ConsistencyConfig(crowded_fewest=9)
     config, micrograph = replace(CONFIG, junk="keep", consistency=few), plant(40)
     calibration = calibrate(planted_model, [micrograph], ["one"], config)

@@ -11,7 +11,7 @@ from cryopick_cli.errors import ConfigError
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.weights import Model
 from cryopick_cli.picking.detect import Candidates, DetectConfig
-from cryopick_cli.picking.scale import ScaleConfig, search_views, vote
+from cryopick_cli.picking.scale import ScaleConfig, prepare_search, search, sides_of, vote
 
 Plant = Callable[..., Micrograph]
 CONFIG = ScaleConfig()
@@ -92,10 +92,9 @@ def test_micrographs_need_not_have_the_same_scales(rng: np.random.Generator) -> 
 def test_views_are_searched_at_every_side_and_answer_in_pixels_of_the_micrograph(
     planted_model: Model, plant: Plant
 ) -> None:
-    micrograph = plant(40)
-    found = search_views(
-        planted_model, micrograph.array, ScaleConfig(short_sides_px=(128, 256, 2000)), DetectConfig()
-    )
+    array = plant(40).array
+    views = prepare_search(planted_model, array, sides_of(array.shape, (128, 256, 2000)))
+    found = search(planted_model, views, DetectConfig())
     assert sorted(found) == [128, 256, 420]  # never larger than the micrograph
     for seen in found.values():
         assert len(seen.x) == 8

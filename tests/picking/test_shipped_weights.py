@@ -17,8 +17,9 @@ from scipy.spatial import cKDTree
 from cryopick_cli.formats.micrograph import read_micrograph
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model, read_card
-from cryopick_cli.picking.calibrate import calibrate, is_light
+from cryopick_cli.picking.calibrate import calibrate
 from cryopick_cli.picking.config import PickConfig
+from cryopick_cli.picking.contrast import is_light, look_both_ways, prepare_middle
 from cryopick_cli.picking.pick import pick_micrograph
 
 REPOSITORY = Path(__file__).parents[2]
@@ -65,9 +66,9 @@ def test_the_diameter_is_that_of_haemocyanin(picked):
 def test_light_particles_are_recognised():
     model = load_model(DEFAULT_WEIGHTS, choose_device("cpu"))
     micrographs = [read_micrograph(path) for path in sorted(MICROGRAPH.parent.glob("klh_*.mrc"))]
-    inverted = [replace(micrograph, array=-micrograph.array) for micrograph in micrographs]
-    assert not is_light(model, micrographs, PickConfig())
-    assert is_light(model, inverted, PickConfig())
+    dark, inverted = look_both_ways(model, prepare_middle(model, micrographs, PickConfig()), PickConfig())
+    assert not is_light(dark, inverted)
+    assert is_light(inverted, dark)
 
 
 def test_light_and_dark_versions_of_a_micrograph_give_the_same_picks(picked):

@@ -54,6 +54,7 @@ def test_light_particles_are_turned_dark(plant: Plant) -> None:
     plain = prepare_view(array, 2, 20, NORMALISE).array
     np.testing.assert_allclose(turned, plain, atol=1e-4)
     assert prepare_view(-array, 2, 20, NORMALISE).array.max() > 5.5
+    np.testing.assert_array_equal(prepare_view(-array, 2, 20, NORMALISE).inverted().array, plain)
 
 
 def test_holes_do_not_spread(plant: Plant) -> None:
