@@ -81,7 +81,7 @@ def differences(found: Any, expected: Any, where: str) -> list[str]:
     Nested configurations are compared field by field; what is typed as one word, such as a length, is told
     whole.
     """
-    typed = type(expected).__str__ is not object.__str__
+    typed = "__str__" in vars(type(expected))
     if not is_dataclass(expected) or type(found) is not type(expected) or typed:
         return [] if found == expected else [f"{where} (found {found}, expected {expected})"]
     return [
