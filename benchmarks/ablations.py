@@ -323,6 +323,8 @@ def main() -> None:
     rows = json.loads(record.read_text()) if record.exists() else []
     if any(row[key] != value for row in rows for key, value in budget(bench).items()):
         raise SystemExit(f"{record}: holds variants of another budget; give another --out")
+    if bench.apoferritin:  # rows of a run without it are judged anew, on the weights that are there
+        rows = [row for row in rows if row["group"] == "size" or "apoferritin: AP" in row]
     done = {(row["group"], row["variant"]) for row in rows}
     for group in options.group or list(groups()):
         for variant in groups()[group]:
@@ -335,7 +337,7 @@ def main() -> None:
 def print_table(rows: list[dict[str, object]]) -> None:
     """Print one group as Markdown."""
     if rows:
-        header = [key for key in rows[0] if key != "group"]
+        header = [key for key in dict.fromkeys(key for row in rows for key in row) if key != "group"]
         print("| " + " | ".join(header) + " |\n|" + " --- |" * len(header))
         for row in rows:
             print("| " + " | ".join(str(row.get(key, "")) for key in header) + " |", flush=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ from cryopick_cli.picking.run_folder import RECORD_FILE, RunFolder, picture_of
 from cryopick_cli.report.overlay import draw_picks
 from cryopick_cli.settings import differences, from_mapping, to_mapping
 from cryopick_cli.units import to_angstrom
+
+# Pictures that may wait to be drawn while picking goes on.
+_DRAWN_BEHIND = 2
+# Fields of ConsistencyConfig: what was done before they were there.
+_BEFORE_IT_WAS_A_SETTING = {"least_factor": 0.0}
 
 
 @dataclass
@@ -97,12 +103,15 @@ class PickingRun:
             )
 
     def _differences_from(self, earlier: dict[str, Any], path: Path) -> list[str]:
-        """Name what an earlier run was told otherwise; settings that did not exist then had their default."""
+        """Name what an earlier run was told otherwise; settings that did not exist then had their default.
+
+        But for those of :data:`_BEFORE_IT_WAS_A_SETTING`.
+        """
         told = dict(earlier.get("config") or {})
         model = earlier.get("weights") or {}
         now = self.batch.model.card
         try:
-            pick = from_mapping(PickConfig, told.get("pick") or {}, "pick")
+            pick = from_mapping(PickConfig, _as_it_was(told.get("pick") or {}), "pick")
             files = from_mapping(OutputConfig, told.get("files") or {}, "files")
         except ConfigError as error:
             raise OutputError(
@@ -142,7 +151,7 @@ class PickingRun:
         if rows:
             self.console.say(f"{len(rows)} micrographs are done already")
         drawn = {s.relative for s in left[:: max(1, -(-len(left) // max(1, self.pictures)))]}
-        drawings: list[Future[None]] = []
+        drawings: deque[Future[None]] = deque()
         with (
             self.record.timed("pick"),
             ThreadPoolExecutor(1, thread_name_prefix="draw") as painter,
@@ -153,12 +162,14 @@ class PickingRun:
                 if result.error:
                     self.console.fail(result.error)
                 elif self.pictures and result.source.relative in drawn:
+                    if len(drawings) == _DRAWN_BEHIND:
+                        drawings.popleft().result()
                     drawings.append(painter.submit(self._draw, result))
                 advance(result.source.relative)
                 if self.stop():
                     break
-        for drawing in drawings:
-            drawing.result()
+            for drawing in drawings:
+                drawing.result()
         return [rows[source.relative] for source in self.sources if source.relative in rows]
 
     def _draw(self, result: Result) -> None:
@@ -259,6 +270,11 @@ def _boxes_in_words(done: list[Row]) -> str:
         for size, pixel_size in sorted(boxes.items())
     ]
     return " or ".join(in_words) or "unknown"
+
+
+def _as_it_was(pick: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what earlier versions did where they had no such setting, and the default is another."""
+    return {**pick, "consistency": {**_BEFORE_IT_WAS_A_SETTING, **(pick.get("consistency") or {})}}
 
 
 def _checksum(sha256: str | None) -> str:

@@ -86,7 +86,9 @@ class Batch:
         for source, ready in zip(sources, ahead(self._make_ready, sources), strict=True):
             started = time.perf_counter()
             try:
-                result = self._pick_one(source, *ready.result())
+                micrograph, prepared, before = ready.result()
+                started = time.perf_counter() - before
+                result = self._pick_one(source, micrograph, prepared)
             except CryopickError as error:
                 message = str(error)
                 named = message if str(source.path) in message else f"{source.path}: {message}"
@@ -96,14 +98,16 @@ class Batch:
                 result = Result(source, 0.0, error=f"{source.path}: {type(error).__name__}: {error}")
             yield replace(result, seconds=time.perf_counter() - started)
 
-    def _make_ready(self, source: MicrographSource) -> tuple[Micrograph, Prepared | None]:
-        """Read a micrograph, and prepare it where its kind is calibrated already."""
+    def _make_ready(self, source: MicrographSource) -> tuple[Micrograph, Prepared | None, float]:
+        """Read a micrograph; prepare it where its kind is calibrated already, and tell how long that took."""
         micrograph = read_source(source, self.pixel_size)
+        started = time.perf_counter()
         self.config.check_unit(micrograph.pixel_size)
         known = self.calibrations.get(self._kind_of(micrograph))
         if known is None:
-            return micrograph, None
-        return micrograph, prepare(self.model, micrograph, known, self.config)
+            return micrograph, None, 0.0
+        prepared = prepare(self.model, micrograph, known, self.config)
+        return micrograph, prepared, time.perf_counter() - started
 
     def _kind_of(self, micrograph: Micrograph) -> str:
         return kind_of(micrograph.array.shape, micrograph.pixel_size, self.config)

@@ -27,21 +27,6 @@ def unit_length(pixel_size: float | None) -> float:
     return 1.0 if pixel_size is None else pixel_size
 
 
-def find_candidates(
-    model: Model,
-    array: NDArray[np.float32],
-    diameter_px: float | None,
-    config: PickConfig,
-    *,
-    light: bool = False,
-) -> Candidates:
-    """Run the network at the scale that suits the particle; give candidates in the micrograph's pixels.
-
-    Without a diameter the whole view has the middle one of the searched short sides.
-    """
-    return look(model, prepare_views(model, array, diameter_px, config, light=light), config)
-
-
 def prepare_views(
     model: Model,
     array: NDArray[np.float32],
@@ -50,7 +35,11 @@ def prepare_views(
     *,
     light: bool = False,
 ) -> list[View]:
-    """Prepare what the network is shown of a micrograph: a view, or one a scale where looks are averaged."""
+    """Prepare what the network is shown of a micrograph: a view, or one a scale where looks are averaged.
+
+    The particle is as large in the view as suits the network. Without a diameter the whole view has the
+    middle one of the searched short sides.
+    """
     factor = working_factor(model, array.shape, diameter_px, config)
     scales = config.averaged_scales if config.quality == "best" else (1.0,)
     working, normalise = model.card.operating_point.working_diameter_px, model.card.network.normalise

@@ -411,6 +411,16 @@ def test_resume_goes_on_with_a_run_of_a_version_that_had_fewer_settings(
     assert picked == []
 
 
+def test_resume_of_a_run_before_odd_sizes_kept_half_of_their_score_names_that(pick: Pick) -> None:
+    pick()
+    rewritten = record()
+    del rewritten["config"]["pick"]["consistency"]["least_factor"]
+    Path("out/run.json").write_text(json.dumps(rewritten))
+    result = pick("--resume")
+    assert result.exit_code == 1
+    assert "pick.consistency.least_factor (found 0.0, expected 0.5)" in result.stderr
+
+
 def test_resume_of_a_run_with_settings_that_are_not_known_says_so(pick: Pick) -> None:
     pick()
     rewritten = record()

@@ -11,12 +11,16 @@ from scipy.spatial import cKDTree
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.weights import Model
 from cryopick_cli.picking.averaging import SYMMETRIES, average_looks, turn_back, turn_view
-from cryopick_cli.picking.candidates import find_candidates
+from cryopick_cli.picking.candidates import look, prepare_views
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.detect import Candidates
 
 Plant = Callable[..., Micrograph]
 FLOOR = -3.0
+
+
+def find(model: Model, array: np.ndarray, diameter_px: float | None, config: PickConfig) -> Candidates:
+    return look(model, prepare_views(model, array, diameter_px, config), config)
 
 
 def candidates(*rows: tuple[float, float, float, float]) -> Candidates:
@@ -69,8 +73,8 @@ def test_best_finds_the_planted_particles_in_a_mirrored_micrograph_too(
     planted_model: Model, plant: Plant
 ) -> None:
     array, config = plant(40.0).array, PickConfig(quality="best")
-    plain = find_candidates(planted_model, array, 40.0, config)
-    mirrored = find_candidates(planted_model, np.ascontiguousarray(array[:, ::-1]), 40.0, config)
+    plain = find(planted_model, array, 40.0, config)
+    mirrored = find(planted_model, np.ascontiguousarray(array[:, ::-1]), 40.0, config)
     assert len(plain.x) > 0
     there = np.column_stack([array.shape[1] - 1 - mirrored.x, mirrored.y])
     distance, _ = cKDTree(there).query(np.column_stack([plain.x, plain.y]))
@@ -79,7 +83,7 @@ def test_best_finds_the_planted_particles_in_a_mirrored_micrograph_too(
 
 def test_fast_looks_at_a_smaller_view_and_finds_the_same(planted_model: Model, plant: Plant) -> None:
     array = plant(40.0).array
-    normal = find_candidates(planted_model, array, 40.0, PickConfig())
-    fast = find_candidates(planted_model, array, 40.0, PickConfig(quality="fast"))
+    normal = find(planted_model, array, 40.0, PickConfig())
+    fast = find(planted_model, array, 40.0, PickConfig(quality="fast"))
     distance, _ = cKDTree(np.column_stack([fast.x, fast.y])).query(np.column_stack([normal.x, normal.y]))
     assert np.median(distance) < 2.0

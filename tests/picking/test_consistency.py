@@ -93,6 +93,15 @@ def test_too_few_candidates_have_no_size(count: int) -> None:
     assert estimate_prior(np.full(count, 40.0), np.full(count, 0.9), CONFIG) is None
 
 
+def test_sizes_far_off_keep_the_share_that_the_settings_tell() -> None:
+    far = np.array([4000.0])
+    for share in (0.5, 0.2):
+        prior = estimate_prior(np.full(9, 40.0), np.full(9, 0.9), ConsistencyConfig(least_factor=share))
+        assert prior is not None
+        assert prior.factor(far).item() == pytest.approx(share)
+    assert ConsistencyConfig().least_factor == 0.5
+
+
 def test_the_fewest_are_enough() -> None:
     prior = estimate_prior(np.full(5, 40.0), np.full(5, 0.9), CONFIG)
     assert prior is not None
