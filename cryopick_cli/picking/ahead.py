@@ -20,7 +20,7 @@ AHEAD = 4
 def ahead(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Future[Made]]:
     """Do some work for each of the items in threads; give what comes of it, or fails, in their order.
 
-    No item is begun before the one :data:`AHEAD` places before it is taken over.
+    No item is begun before the one :data:`AHEAD` places before it is asked for.
     """
     waiting: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(AHEAD, thread_name_prefix="ahead") as pool:
@@ -32,4 +32,5 @@ def ahead(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Futur
             while waiting:
                 yield waiting.popleft()
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for future in waiting:  # who stops early wants no more
+                future.cancel()
