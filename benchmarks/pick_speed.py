@@ -1,9 +1,9 @@
 """Where the time of `cryopick pick` goes: read, view, junk, network, decode, weigh, write.
 
-    python benchmarks/pick_speed.py --in MICROGRAPHS --device auto
     cryopick simulate --structures DATA/structures --count 8 --full-size --out MICROGRAPHS
+    python benchmarks/pick_speed.py --in MICROGRAPHS --device auto
 
-(the second line makes micrographs where there are none). First the folder is calibrated and picked as users
+The first line makes micrographs where there are none. First the folder is calibrated and picked as users
 have it, where threads read and prepare the next micrographs while the network looks at one. Then each stage
 is timed by itself, one micrograph after the other: medians of wall and processor time, and the share of the
 stages' sum. Coordinate files are written to a temporary folder. Not timed: start of Python, loading of the
