@@ -51,17 +51,13 @@ _BOOLEAN = {
     "0.0": False,
     "no": False,
 }
-_ROUNDING = {
+# Whatever is a score is written in full: rounded, those near 0 and 1 would lose their log-odds.
+_DECIMALS = {
     "x": 3,
     "y": 3,
     "diameter_px": 3,
     "diameter_A": 3,
-    "score": 6,
-    "figure_of_merit": 6,
     "visible": 4,
-    "junk": 6,
-    "score_without_junk": 6,
-    "threshold": 6,
 }
 # The order in which tables are written: what a reader wants first, then the rest.
 _WRITTEN = (
@@ -114,7 +110,7 @@ def read_delimited(path: str | Path) -> pd.DataFrame:
 
 
 def write_csv(path: str | Path, table: pd.DataFrame, options: WriteOptions) -> None:
-    """Write every row, accepted or not: x and y to 0.001 px, scores to six decimals."""
+    """Write every row, accepted or not: lengths to 0.001, scores in full."""
     write_text(path, _delimited(table, ","), overwrite=options.overwrite)
 
 
@@ -131,7 +127,7 @@ def write_topaz(path: str | Path, table: pd.DataFrame, options: WriteOptions) ->
             "image_name": [split_suffix(Path(name).name)[0] for name in kept[MICROGRAPH]],
             "x_coord": np.rint(kept["x"]).astype(int),
             "y_coord": np.rint(kept["y"]).astype(int),
-            "score": score_or_merit(kept).round(6),
+            "score": score_or_merit(kept),
         }
     )
     write_text(path, written.to_csv(index=False, sep="\t", lineterminator="\n"), overwrite=options.overwrite)
@@ -159,5 +155,5 @@ def _typed(path: Path, columns: dict[str, list[str]]) -> dict[str, object]:
 
 def _delimited(table: pd.DataFrame, delimiter: str) -> str:
     written = [column for column in (MICROGRAPH, *_WRITTEN) if column in table.columns]
-    rounded = table[written].round({name: places for name, places in _ROUNDING.items() if name in written})
+    rounded = table[written].round({name: places for name, places in _DECIMALS.items() if name in written})
     return rounded.to_csv(index=False, sep=delimiter, lineterminator="\n")

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from cryopick_cli.errors import FormatError
-from cryopick_cli.formats.coordinates import WriteOptions, empty_coordinates, make_coordinates
-from cryopick_cli.formats.delimited import read_delimited, write_csv, write_topaz
+from cryopick_cli.formats.coordinates import WriteOptions, empty_coordinates, log_odds, make_coordinates
+from cryopick_cli.formats.delimited import read_delimited, write_csv, write_topaz, write_tsv
+from cryopick_cli.formats.registry import Writer
 
 
 def test_the_columns_stand_in_the_order_of_the_contract(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_the_columns_stand_in_the_order_of_the_contract(tmp_path: Path) -> None:
     write_csv(tmp_path / "p.csv", table, WriteOptions())
     assert (tmp_path / "p.csv").read_text() == (
         "micrograph,x,y,diameter_px,diameter_A,score,accepted,figure_of_merit\n"
-        '"m, 1.mrc",1.235,2.0,90.0,,0.123457,False,\n'
+        '"m, 1.mrc",1.235,2.0,90.0,,0.123456789,False,\n'
     )
     read = read_delimited(tmp_path / "p.csv")
     assert read.loc[0, "micrograph"] == "m, 1.mrc"
@@ -61,6 +62,16 @@ def test_references_keep_what_is_visible_and_ignored(tmp_path: Path) -> None:
     assert table["ignore"].tolist() == [True, False]
     write_csv(tmp_path / "again.csv", table, WriteOptions())
     assert read_delimited(tmp_path / "again.csv").equals(table)
+
+
+@pytest.mark.parametrize("write", [write_csv, write_tsv, write_topaz])
+def test_scores_near_0_and_1_keep_their_log_odds(tmp_path: Path, write: Writer) -> None:
+    score = np.array([1 - 2.0**-40, 1 - 1e-7, 1 / 3, 1e-7, 5e-11])
+    table = make_coordinates(np.arange(5), 2, micrograph="m1", score=score, threshold=score)
+    write(tmp_path / "p.txt", table, WriteOptions())
+    read = read_delimited(tmp_path / "p.txt")
+    np.testing.assert_array_equal(log_odds(read["score"].to_numpy()), log_odds(score))
+    assert "threshold" not in read or read["threshold"].tolist() == score.tolist()
 
 
 def test_no_picks(tmp_path: Path) -> None:
