@@ -50,8 +50,10 @@ def from_mapping(cls: type[Config], mapping: Mapping[str, Any], where: str = "")
     Raises
     ------
     ConfigError
-        If a key is no field, or a value does not fit; the message names both.
+        If it is no mapping, a key is no field, or a value does not fit; the message names both.
     """
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"{where or cls.__name__}: found {mapping!r}, expected a table of settings")
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
     unknown = sorted(set(mapping) - known)
     if unknown:
@@ -75,22 +77,36 @@ def to_mapping(config: Any) -> dict[str, Any]:
     return {key: _plain(value) for key, value in asdict(config).items()}
 
 
-def differences(found: Any, expected: Any, where: str) -> list[str]:
-    """Name the fields in which two configurations of one kind differ, each with both values.
+def differences(found: Any, expected: Any, where: str, whole: tuple[type, ...] = ()) -> list[str]:
+    """Name the settings in which two values of one kind differ, each with both values.
 
-    Nested configurations are compared field by field; what is typed as one word, such as a length, is told
-    whole.
+    Configurations are compared field by field and tuples entry by entry, down to plain values.
+
+    Parameters
+    ----------
+    where : str
+        What to call the value.
+    whole : tuple of type
+        Dataclasses that are typed as one word, such as lengths, and are told as such.
     """
-    typed = "__str__" in vars(type(expected))
-    if not is_dataclass(expected) or type(found) is not type(expected) or typed:
-        return [] if found == expected else [f"{where} (found {found}, expected {expected})"]
-    return [
-        one
-        for field in fields(expected)
-        for one in differences(
-            getattr(found, field.name), getattr(expected, field.name), f"{where}.{field.name}"
-        )
-    ]
+    if found == expected:
+        return []
+    pairs = [] if isinstance(expected, whole) else _pair_parts(found, expected)
+    if not pairs:
+        return [f"{where} (found {found}, expected {expected})"]
+    return [one for name, parts in pairs for one in differences(*parts, f"{where}{name}", whole)]
+
+
+def _pair_parts(found: Any, expected: Any) -> list[tuple[str, tuple[Any, Any]]]:
+    """Pair the parts of two values by name; give none where they are not made of the same parts."""
+    if type(found) is not type(expected):
+        return []
+    if is_dataclass(expected):
+        names = [field.name for field in fields(expected)]
+        return [(f".{name}", (getattr(found, name), getattr(expected, name))) for name in names]
+    if isinstance(expected, tuple) and len(found) == len(expected):
+        return [(f"[{index}]", parts) for index, parts in enumerate(zip(found, expected, strict=True))]
+    return []
 
 
 def _plain(value: Any) -> Any:
@@ -106,8 +122,6 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if hint is Any:
         return value
     if is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"{where}: found {value!r}, expected a table of settings")
         return from_mapping(hint, value, where)  # type: ignore[arg-type]
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is tuple:

@@ -60,14 +60,31 @@ def test_round_trip_through_json_gives_an_equal_configuration() -> None:
 
 
 def test_differences_are_named_with_both_values_and_by_field() -> None:
-    other = replace(FULL, rate=3.0, inner=Inner(depth=6, names=("x", "y")), diameter=Length(90.0, "px"))
+    other = replace(
+        FULL,
+        rate=3.0,
+        inner=Inner(depth=6, names=("x", "y")),
+        parts=(Inner(depth=1), Inner(names=("w",))),
+        diameter=Length(90.0, "px"),
+    )
     assert differences(FULL, FULL, "run") == []
-    assert differences(FULL, other, "run") == [
+    assert differences(FULL, other, "run", whole=(Length,)) == [
         "run.rate (found 2.0, expected 3.0)",
         "run.inner.depth (found 5, expected 6)",
+        "run.parts[1].names[0] (found z, expected w)",
         "run.diameter (found 120A, expected 90px)",
     ]
+
+
+def test_what_is_not_made_alike_is_told_whole() -> None:
     assert differences(None, 2.0, "pixel_size") == ["pixel_size (found None, expected 2.0)"]
+    assert differences(Length(1, "A"), None, "distance") == ["distance (found 1A, expected None)"]
+    assert differences(("a",), ("a", "b"), "names") == ["names (found ('a',), expected ('a', 'b'))"]
+
+
+def test_what_is_no_mapping_is_refused() -> None:
+    with pytest.raises(ConfigError, match="recipe.toml: found 'x', expected a table of settings"):
+        from_mapping(Outer, "x", "recipe.toml")  # type: ignore[arg-type]
 
 
 def test_mapping_holds_plain_values_only() -> None:

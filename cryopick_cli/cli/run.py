@@ -30,7 +30,7 @@ from cryopick_cli.picking.result import Result
 from cryopick_cli.picking.run_folder import RECORD_FILE, RunFolder, picture_of
 from cryopick_cli.report.overlay import draw_picks
 from cryopick_cli.settings import differences, from_mapping, to_mapping
-from cryopick_cli.units import to_angstrom
+from cryopick_cli.units import Length, to_angstrom
 
 # Pictures that may wait to be drawn while picking goes on.
 _DRAWN_BEHIND = 2
@@ -120,7 +120,7 @@ class PickingRun:
                 "there with --overwrite"
             ) from error
         return [
-            *differences(pick, self.batch.config, "pick"),
+            *differences(pick, self.batch.config, "pick", whole=(Length,)),
             *differences(files, self.folder.config, "files"),
             *differences(told.get("pixel_size"), self.batch.pixel_size, "pixel_size"),
             *differences(_checksum(model.get("sha256")), _checksum(now.sha256), "weights"),
