@@ -12,6 +12,7 @@ from cryopick_cli.cli.console import Console
 from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.cli.run import PickingRun
 from cryopick_cli.formats.inputs import find_micrographs
+from cryopick_cli.formats.relion_nodes import name_in_project
 from cryopick_cli.formats.star import write_coords_suffix
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
@@ -80,7 +81,8 @@ def pick(
     rows = run.pick()
     run.conclude(rows)
     if "star" in files.formats and (table := _only_star(inputs)):
-        write_coords_suffix(out / "coords_suffix_autopick.star", table, overwrite=True)
+        named = name_in_project(Path(table), out)
+        write_coords_suffix(out / "coords_suffix_autopick.star", named, overwrite=True)
     if not all(row.done for row in rows):
         click.get_current_context().exit(1)
 

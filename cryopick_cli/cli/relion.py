@@ -6,6 +6,7 @@ What the job and RELION tell each other by files is in :mod:`cryopick_cli.format
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import click
 import torch
@@ -18,7 +19,7 @@ from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.cli.run import PickingRun
 from cryopick_cli.formats.inputs import find_micrographs
 from cryopick_cli.formats.relion_job import Outcome, RelionJob
-from cryopick_cli.formats.relion_nodes import picking_nodes, project_version
+from cryopick_cli.formats.relion_nodes import name_in_project, picking_nodes, project_version
 from cryopick_cli.formats.star import write_coords_suffix
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
@@ -112,7 +113,8 @@ def _pick(job: RelionJob, run: PickingRun, micrographs: str) -> None:
         click.get_current_context().exit(EXIT_INTERRUPTED)
     if not any(row.done for row in rows):
         click.get_current_context().exit(1)
-    write_coords_suffix(job.folder / "coords_suffix_autopick.star", micrographs, overwrite=True)
+    table = name_in_project(Path(micrographs), job.folder)
+    write_coords_suffix(job.folder / "coords_suffix_autopick.star", table, overwrite=True)
     write_logfile(job.folder / LOGFILE, f"cryopick: {job.folder.as_posix()}", rows, candidates)
     version = project_version(job.folder)
     if version is None:

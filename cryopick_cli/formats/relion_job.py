@@ -7,7 +7,6 @@ External job types) and the pipeliners of 3.1, 4 and 5. What kinds of file a job
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from cryopick_cli.errors import OutputError
 from cryopick_cli.formats.atomic import write_text
-from cryopick_cli.formats.relion_nodes import OutputNode
+from cryopick_cli.formats.relion_nodes import OutputNode, name_in_project
 from cryopick_cli.formats.star_blocks import quoted, star_table
 
 ABORT_REQUEST = "RELION_JOB_ABORT_NOW"
@@ -78,8 +77,8 @@ class RelionJob:
         OutputError
             If the file cannot be written.
         """
-        root = Path(os.path.relpath(self.folder)).as_posix()
-        rows = [(quoted(f"{root}/{node.file}"), node.label, str(node.kind)) for node in nodes]
+        names = [name_in_project(self.folder / node.file, self.folder) for node in nodes]
+        rows = [(quoted(name), node.label, str(node.kind)) for name, node in zip(names, nodes, strict=True)]
         columns = ["rlnPipeLineNodeName", "rlnPipeLineNodeTypeLabel", "rlnPipeLineNodeType"]
         write_text(self.folder / NODES_FILE, star_table("output_nodes", columns, rows), overwrite=True)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -89,8 +89,7 @@ def project_version(job: Path) -> RelionVersion | None:
     RelionVersion or None
         None where neither pipeline tells it.
     """
-    above = Path(os.path.normpath(job.absolute())).parents[:2]
-    for pipeline in (*(folder / _PIPELINE for folder in above), job / _JOB_PIPELINE):
+    for pipeline in (*(folder / _PIPELINE for folder in _folders_above(job)), job / _JOB_PIPELINE):
         try:
             text = pipeline.read_text(encoding="utf-8", errors="replace")
         except OSError:
@@ -99,6 +98,27 @@ def project_version(job: Path) -> RelionVersion | None:
         if version is not None:
             return version
     return None
+
+
+def name_in_project(path: Path, job: Path) -> str:
+    """Name a file as RELION does, from the root of the project in which a job lies.
+
+    The root is the folder of the pipeline that :func:`project_version` asks first; where there is none, the
+    working folder, as RELION starts its jobs there. What does not lie below it keeps its whole path.
+    """
+    absolute = _absolute(path)
+    root = next((one for one in _folders_above(job) if (one / _PIPELINE).is_file()), Path.cwd())
+    return (absolute.relative_to(root) if absolute.is_relative_to(root) else absolute).as_posix()
+
+
+def _folders_above(job: Path) -> Sequence[Path]:
+    """List the folders that may be the root of a job's project, the nearest first."""
+    return _absolute(job).parents[:2]
+
+
+def _absolute(path: Path) -> Path:
+    """Give the path from the file system's root without ``..``; links are not followed."""
+    return Path(os.path.normpath(path.absolute()))
 
 
 def _version_of(pipeline: str) -> RelionVersion | None:

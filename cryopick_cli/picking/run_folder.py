@@ -7,7 +7,6 @@ as it is picked: a run that was interrupted, or to which micrographs were added,
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from cryopick_cli.formats.cryosparc_group import SUFFIX as GROUP_SUFFIX
 from cryopick_cli.formats.inputs import MicrographSource, output_tree
 from cryopick_cli.formats.micrograph import MASK_SUFFIX, write_micrograph
 from cryopick_cli.formats.registry import FORMATS, write_coordinates
+from cryopick_cli.formats.relion_nodes import name_in_project
 from cryopick_cli.formats.star import write_coordinate_list
 from cryopick_cli.picking.notes import UNREADABLE, Notes, Row
 from cryopick_cli.picking.outputs import OutputConfig
@@ -254,7 +254,8 @@ class RunFolder:
         write_text(self.folder / PICKS_FILE, _as_csv(table), overwrite=True)
         self._write_summary(rows)
         if _STAR in self.config.formats:
-            listed = [(row.name, _from_here(self.path_of(row.relative, _STAR))) for row in done]
+            files = [name_in_project(self.path_of(row.relative, _STAR), self.folder) for row in done]
+            listed = zip([row.name for row in done], files, strict=True)
             write_coordinate_list(self.folder / LIST_FILE, listed, overwrite=True)
         self._write_joint_files(joined, done)
         return joined
@@ -384,9 +385,3 @@ def _named(picks: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def _as_csv(table: pd.DataFrame) -> str:
     return str(table.to_csv(index=False, lineterminator="\n"))
-
-
-def _from_here(path: Path) -> str:
-    """Name a file as RELION does, from the folder in which the command runs, where it lies below it."""
-    absolute, here = Path(os.path.normpath(path.absolute())), Path.cwd()
-    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.as_posix()

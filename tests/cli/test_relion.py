@@ -302,6 +302,21 @@ def test_without_micrographs_the_job_fails_and_says_so(project: Path) -> None:
     assert marks() == [FAILURE]
 
 
+def test_called_from_elsewhere_it_names_files_from_the_projects_root(
+    project: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("default_pipeline.star").touch()
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    line = f"relion --o {project / JOB} --in_mics {project / STAR} --weights {weights} --device cpu"
+    result = CliRunner().invoke(cli, [*line.split(), "--diameter", "40px", "--j", "1"])
+    assert result.exit_code == 0, result.output
+    monkeypatch.chdir(project)
+    assert set(listed().values()) == {f"{JOB}/Movies/g1/{stem}_autopick.star" for stem in ("m1", "m2")}
+    assert (JOB / "coords_suffix_autopick.star").read_text() == f"{STAR}\n"
+    nodes = starfile.read(JOB / "RELION_OUTPUT_NODES.star", always_dict=True)["output_nodes"]
+    assert {Path(name).parent for name in nodes["rlnPipeLineNodeName"]} == {JOB}
+
+
 def test_without_a_job_folder_nothing_is_written(project: Path) -> None:
     before = sorted(Path().rglob("*"))
     assert CliRunner().invoke(cli, ["relion", "--in_mics", str(STAR)]).exit_code == 2

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from cryopick_cli.errors import OutputError
-from cryopick_cli.formats.relion_job import ABORT_REQUEST, Outcome, RelionJob
+from cryopick_cli.formats.relion_job import ABORT_REQUEST, NODES_FILE, Outcome, RelionJob
 from cryopick_cli.formats.relion_nodes import OutputNode
 
 
@@ -68,3 +69,18 @@ def test_nodes_are_named_from_the_projects_root(
     lines = Path("External/job001/RELION_OUTPUT_NODES.star").read_text().split("\n")
     assert "data_output_nodes" in lines
     assert "External/job001/a.star Kind.star 2 " in lines
+
+
+@pytest.mark.parametrize("here", ["", "External", "External/job001", "../elsewhere"])
+def test_nodes_are_named_from_the_root_wherever_the_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str
+) -> None:
+    project = tmp_path / "project"
+    job = project / "External" / "job001"
+    for folder in (job, tmp_path / "elsewhere"):
+        folder.mkdir(parents=True)
+    (project / "default_pipeline.star").touch()
+    monkeypatch.chdir(project / here)
+    for given in (job, Path(os.path.relpath(job))):
+        RelionJob(given).write_nodes([OutputNode("a.star", "Kind.star", 2)])
+        assert "External/job001/a.star Kind.star 2 " in (job / NODES_FILE).read_text().split("\n")
