@@ -83,7 +83,7 @@ def test_what_is_not_made_alike_is_told_whole() -> None:
 
 
 def test_what_is_no_mapping_is_refused() -> None:
-    with pytest.raises(ConfigError, match="recipe.toml: found 'x', expected a table of settings"):
+    with pytest.raises(ConfigError, match=r"recipe\.toml: found 'x', expected a table of settings"):
         from_mapping(Outer, "x", "recipe.toml")  # type: ignore[arg-type]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import click
 import pandas as pd
@@ -13,7 +12,7 @@ from click.core import ParameterSource
 
 from cryopick_cli.cli import options
 from cryopick_cli.cli.console import PATIENCE_S, Console
-from cryopick_cli.cli.filter_input import FilterInput, read_input, settings_of
+from cryopick_cli.cli.filter_input import FilterInput, read_input
 from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.errors import ConfigError, CryopickError, InputError
 from cryopick_cli.formats.coordinates import concat_coordinates
@@ -32,7 +31,7 @@ from cryopick_cli.picking.run_folder import (
 )
 from cryopick_cli.report.logfile import LOGFILE, write_logfile
 from cryopick_cli.report.overlay import draw_picks
-from cryopick_cli.settings import from_mapping, to_mapping
+from cryopick_cli.settings import to_mapping
 
 _OPTION_OF = {"box_size_px": "--box-size"}
 
@@ -116,7 +115,8 @@ def filter_(
     files = _files(given, formats, box_size, in_place=in_place)
     given.warn_of_what_is_missing(console)
     _warn_of_unknown_threshold(console, config, given.run)
-    config = replace(_as_in_run(config, settings_of(given.picked)), box_size_px=files.box_size)
+    before = given.limits_before
+    config = replace(_as_in_run(config, given.decided), box_size_px=files.box_size)
     target = RunFolder(source if out is None else out, files)
     record.config = {"filter": to_mapping(config), "files": to_mapping(files)}
     record.results = {"calibrations": given.record.get("calibrations", {}), "run": given.picked}
@@ -132,7 +132,6 @@ def filter_(
         if in_place:
             _redraw(console, target.folder, rows, cut)
     record.write(target.folder / RECORD_FILE)
-    before = given.limits_before
     if before is not None and given.as_picked and (gone := _without(before, config)):
         console.say(f"No longer in force, as not given again: {', '.join(gone)} of the cut before")
     console.print_facts(_in_words(given, rows, target.folder, config))
@@ -221,11 +220,9 @@ def _in_words(
     ]
 
 
-def _as_in_run(config: FilterConfig, settings: dict[str, Any]) -> FilterConfig:
+def _as_in_run(config: FilterConfig, decided: FilterConfig) -> FilterConfig:
     """Fill in what the run decided and the user says nothing about."""
-    decided = {name: settings.get("pick", {}).get(name) for name in ("junk", "edge")}
-    given = {name: value for name, value in vars(config).items() if value is not None}
-    return replace(from_mapping(FilterConfig, decided, RECORD_FILE), **given)
+    return replace(decided, **{name: value for name, value in vars(config).items() if value is not None})
 
 
 def _options(config: FilterConfig) -> dict[str, str]:
@@ -278,9 +275,9 @@ def _files(
     in_place: bool,
 ) -> OutputConfig:
     """Give which files to write; in place those that are there too, or they would tell of the cut before."""
-    there = settings_of(given.record).get("files", {}).get("format", OutputConfig.format)
-    names = [there] if formats is None or in_place else []
-    box = settings_of(given.picked).get("files", {}).get("box_size") if box_size is None else box_size
+    there = given.files
+    names = [there.format] if formats is None or in_place else []
+    box = there.box_size if box_size is None else box_size
     try:
         return OutputConfig(format=",".join([*names, *([formats] if formats else [])]), box_size=box)
     except ConfigError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from cryopick_cli.cli.console import Console
-from cryopick_cli.errors import CryopickError, InputError
+from cryopick_cli.cli.record import damaged, read_record, table_in
+from cryopick_cli.errors import InputError
 from cryopick_cli.formats.collection import read_collection
 from cryopick_cli.formats.coordinates import empty_coordinates
 from cryopick_cli.formats.inputs import output_tree
@@ -19,7 +20,9 @@ from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.recut import FilterConfig
 from cryopick_cli.picking.run_folder import RECORD_FILE, SUMMARY_FILE, Run, RunFolder
-from cryopick_cli.settings import from_mapping
+from cryopick_cli.settings import Config, from_mapping
+
+_REMEDY = "repair or remove it"
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,27 @@ class FilterInput:
     @property
     def limits_before(self) -> FilterConfig | None:
         """The limits of the cut that is cut again, None where the run itself is cut."""
-        limits = settings_of(self.record).get("filter")
-        return None if limits is None else from_mapping(FilterConfig, limits, RECORD_FILE)
+        settings = settings_of(self.record)
+        if "filter" not in settings:
+            return None
+        return self._told(FilterConfig, table_in(settings, "filter"), "config.filter")
+
+    @property
+    def decided(self) -> FilterConfig:
+        """What the run that picked has decided of what a cut may decide anew."""
+        pick = table_in(settings_of(self.picked), "pick")
+        return self._told(FilterConfig, {name: pick.get(name) for name in ("junk", "edge")}, "config.pick")
+
+    @property
+    def files(self) -> OutputConfig:
+        """The files that are there, in the box that the run that picked was given."""
+        there, picked = (table_in(settings_of(one), "files") for one in (self.record, self.picked))
+        told = {"format": there.get("format", OutputConfig.format), "box_size": picked.get("box_size")}
+        return self._told(OutputConfig, told, "config.files")
+
+    def _told(self, kind: type[Config], settings: Mapping[str, Any], where: str) -> Config:
+        with damaged(_record_of(self.path), _REMEDY):
+            return from_mapping(kind, settings, where)
 
     def warn_of_what_is_missing(self, console: Console) -> None:
         """Say where less than the whole run as it was picked is there to start from."""
@@ -102,7 +124,7 @@ def read_input(path: Path) -> FilterInput:
 
 def settings_of(record: object) -> dict[str, Any]:
     """Give the settings that a record tells; none of what is no record, such as a file's name."""
-    return dict(record.get("config", {})) if isinstance(record, dict) else {}
+    return table_in(record, "config") if isinstance(record, dict) else {}
 
 
 def _row_of(name: str, table: pd.DataFrame) -> Row:
@@ -127,15 +149,11 @@ def _row_of(name: str, table: pd.DataFrame) -> Row:
 
 def _read_record(source: Path) -> dict[str, Any]:
     """Read the record beside a run; empty where there is none."""
-    path = (source if source.is_dir() else source.parent) / RECORD_FILE
     if not source.exists():
         raise InputError(f"{source}: is missing (expected the folder of a run, or its picks); check the name")
-    if not path.is_file():
-        return {}
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(record, dict):
-            raise TypeError(f"found {type(record).__name__}, expected an object")
-    except (OSError, ValueError, TypeError) as error:
-        raise CryopickError(f"{path}: not a run record ({error}); repair or remove it") from error
-    return record
+    path = _record_of(source)
+    return read_record(path, _REMEDY) if path.is_file() else {}
+
+
+def _record_of(source: Path) -> Path:
+    return (source if source.is_dir() else source.parent) / RECORD_FILE

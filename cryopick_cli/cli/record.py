@@ -1,12 +1,14 @@
 """The run record `run.json`: which version did what, with which settings, on which device, in what time.
 
-Written beside every result, so that a result can be explained and repeated later.
+Written beside every result, so that a result can be explained and repeated later; read by commands that go on
+from it.
 """
 
 from __future__ import annotations
 
 import json
 import platform
+import reprlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,10 +22,14 @@ import click
 
 from cryopick_cli import __version__
 from cryopick_cli.cli.main import ARGV
+from cryopick_cli.errors import ConfigError, CryopickError
 from cryopick_cli.formats.atomic import write_text
 
 # Those whose version can change a result.
 LIBRARIES = ("numpy", "scipy", "torch", "torchvision", "mrcfile", "tifffile", "Pillow")
+
+# What commands read of a record, by the names that lead there.
+_TABLES = (("config", "pick"), ("config", "files"), ("config", "filter"), ("weights",), ("calibrations",))
 
 
 @dataclass(kw_only=True)
@@ -99,6 +105,70 @@ class RunRecord:
         """
         text = json.dumps(self.as_mapping(), indent=2, ensure_ascii=False, allow_nan=False, default=str)
         write_text(path, f"{text}\n", overwrite=True)
+
+
+def read_record(path: Path, remedy: str) -> dict[str, Any]:
+    """Read the record that an earlier command left.
+
+    Parameters
+    ----------
+    path : Path
+    remedy : str
+        What to do where it is damaged.
+
+    Raises
+    ------
+    CryopickError
+        If it is no record: no JSON, or something else in the place of a table.
+    """
+    with damaged(path, remedy):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise ConfigError(f"found {reprlib.repr(record)}, expected an object")
+        for names in _TABLES:
+            table_in(record, *names)
+            if isinstance(record.get("run"), dict):  # a cut holds the record of the run that it cuts
+                table_in(record, "run", *names)
+    return record
+
+
+@contextmanager
+def damaged(path: Path, remedy: str) -> Iterator[None]:
+    """Name the file of the record, and what to do, where the block finds it damaged.
+
+    Raises
+    ------
+    CryopickError
+        In place of what the block raises.
+    """
+    try:
+        yield
+    except (OSError, ValueError, ConfigError) as error:
+        raise CryopickError(f"{path}: not a run record ({error}); {remedy}") from error
+
+
+def table_in(record: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Give the table to which names lead from table to table; an empty one where there is none.
+
+    Raises
+    ------
+    ConfigError
+        If there is something else.
+    """
+    found: Any = record
+    for depth, name in enumerate(names, start=1):
+        found = found.get(name)
+        if found is None:
+            return {}
+        if not isinstance(found, dict):
+            where = ".".join(names[:depth])
+            raise ConfigError(f"{where}: found {reprlib.repr(found)}, expected a table")
+    return dict(found)
+
+
+def checksum_in_words(sha256: object) -> str:
+    """Shorten a checksum to what tells it from others at a glance."""
+    return "none" if sha256 is None else f"sha256 {str(sha256)[:12]}"
 
 
 def library_version(name: str) -> str:

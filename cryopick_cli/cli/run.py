@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,8 +15,8 @@ from typing import Any
 import pandas as pd
 
 from cryopick_cli.cli.console import Console
-from cryopick_cli.cli.record import RunRecord
-from cryopick_cli.errors import ConfigError, CryopickError, OutputError
+from cryopick_cli.cli.record import RunRecord, checksum_in_words, read_record, table_in
+from cryopick_cli.errors import ConfigError, OutputError
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import read_micrograph
 from cryopick_cli.picking.batch import Batch
@@ -36,6 +35,8 @@ from cryopick_cli.units import Length, to_angstrom
 _DRAWN_BEHIND = 2
 # Fields of ConsistencyConfig: what was done before they were there.
 _BEFORE_IT_WAS_A_SETTING = {"least_factor": 0.0}
+# What to do where a run cannot be gone on with.
+_REPLACE = "replace what is there with --overwrite"
 
 
 @dataclass
@@ -81,49 +82,49 @@ class PickingRun:
         }
         path = self.folder.folder / RECORD_FILE
         if self.resume and path.exists():
-            earlier = _read_record(path)
-            self._refuse_other_settings(earlier, path)
-            self.batch.calibrations = {
-                kind: from_mapping(Calibration, values, f"{path}: calibrations")
-                for kind, values in earlier.get("calibrations", {}).items()
-            }
+            self._go_on_from(read_record(path, _REPLACE), path)
 
-    def _refuse_other_settings(self, earlier: dict[str, Any], path: Path) -> None:
-        if "filter" in earlier.get("config", {}):
+    def _go_on_from(self, earlier: dict[str, Any], path: Path) -> None:
+        """Take over what an earlier run has learnt, if it was told the same."""
+        if "filter" in table_in(earlier, "config"):
             raise OutputError(
                 f"{path}: cryopick filter has cut this run anew, and what is picked now would not be cut "
                 "alike (found its record, expected that of a run as it was picked); pick what is new into "
                 "another folder and filter that too, or pick everything again with --overwrite"
             )
-        changed = self._differences_from(earlier, path)
+        try:
+            changed = self._differences_from(earlier)
+            learnt = {
+                kind: from_mapping(Calibration, values, f"calibrations.{kind}")
+                for kind, values in table_in(earlier, "calibrations").items()
+            }
+        except ConfigError as error:
+            raise OutputError(
+                f"{path}: not a record that this version of cryopick understands ({error}; it was made by "
+                f"version {earlier.get('version', 'unknown')}); go on with that version, put back the file "
+                f"where it was changed since, or {_REPLACE}"
+            ) from error
         if changed:
             raise OutputError(
                 f"{path}: made with other settings than those of this run: {', '.join(changed)}; repeat the "
-                "options of then, or replace what is there with --overwrite"
+                f"options of then, or {_REPLACE}"
             )
+        self.batch.calibrations = learnt
 
-    def _differences_from(self, earlier: dict[str, Any], path: Path) -> list[str]:
+    def _differences_from(self, earlier: dict[str, Any]) -> list[str]:
         """Name what an earlier run was told otherwise; settings that did not exist then had their default.
 
         But for those of :data:`_BEFORE_IT_WAS_A_SETTING`.
         """
-        told = dict(earlier.get("config") or {})
-        model = earlier.get("weights") or {}
-        now = self.batch.model.card
-        try:
-            pick = from_mapping(PickConfig, _as_it_was(told.get("pick") or {}), "pick")
-            files = from_mapping(OutputConfig, told.get("files") or {}, "files")
-        except ConfigError as error:
-            raise OutputError(
-                f"{path}: its settings are not known to this version of cryopick ({error}; it was made by "
-                f"version {earlier.get('version', 'unknown')}); go on with that version, or replace what is "
-                "there with --overwrite"
-            ) from error
+        told = table_in(earlier, "config")
+        pick = from_mapping(PickConfig, _as_it_was(table_in(told, "pick")), "config.pick")
+        files = from_mapping(OutputConfig, table_in(told, "files"), "config.files")
+        model = checksum_in_words(table_in(earlier, "weights").get("sha256"))
         return [
             *differences(pick, self.batch.config, "pick", whole=(Length,)),
             *differences(files, self.folder.config, "files"),
             *differences(told.get("pixel_size"), self.batch.pixel_size, "pixel_size"),
-            *differences(_checksum(model.get("sha256")), _checksum(now.sha256), "weights"),
+            *differences(model, checksum_in_words(self.batch.model.card.sha256), "weights"),
         ]
 
     def calibrate(self) -> None:
@@ -274,19 +275,4 @@ def _boxes_in_words(done: list[Row]) -> str:
 
 def _as_it_was(pick: dict[str, Any]) -> dict[str, Any]:
     """Fill in what earlier versions did where they had no such setting, and the default is another."""
-    return {**pick, "consistency": {**_BEFORE_IT_WAS_A_SETTING, **(pick.get("consistency") or {})}}
-
-
-def _checksum(sha256: str | None) -> str:
-    """Shorten a checksum to what tells it from others at a glance."""
-    return "none" if sha256 is None else f"sha256 {sha256[:12]}"
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CryopickError(
-            f"{path}: not a run record ({error}); replace the run with --overwrite"
-        ) from error
-    return record
+    return {**pick, "consistency": {**_BEFORE_IT_WAS_A_SETTING, **table_in(pick, "consistency")}}

@@ -6,10 +6,12 @@ Words and exit status only. What the job and RELION tell each other by files is 
 
 from __future__ import annotations
 
-import json
 import shutil
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -18,7 +20,7 @@ from cryopick_cli.cli import external_job, options
 from cryopick_cli.cli.console import Console
 from cryopick_cli.cli.external_job import ExternalJob, in_job, threads_and_control, warn_of_unused_labels
 from cryopick_cli.cli.main import EXIT_INTERRUPTED
-from cryopick_cli.cli.record import RunRecord
+from cryopick_cli.cli.record import RunRecord, checksum_in_words, damaged, read_record, table_in
 from cryopick_cli.cli.training_run import FINE_TUNING, INITIAL, RANDOM_START, TrainingRun, load_initial
 from cryopick_cli.errors import InputError, OutputError
 from cryopick_cli.formats.relion_job import Outcome, RelionJob
@@ -27,6 +29,7 @@ from cryopick_cli.formats.star import read_star
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model
 from cryopick_cli.report.training_log import write_training_log
+from cryopick_cli.settings import differences, from_mapping
 from cryopick_cli.training.config import SourceConfig, TrainConfig
 from cryopick_cli.training.loss_log import LOSSES_FILE, read_losses
 from cryopick_cli.units import Length
@@ -37,6 +40,8 @@ RECORD_FILE = "run.json"
 _CHECKPOINT_EVERY = 100
 # What a run that goes on may change of its settings.
 _FREE = ("optimiser", "workers", "checkpoint_every", "validate_every")
+# What to do where a run cannot be gone on with.
+_ANEW = "start anew with the label overwrite"
 
 
 @click.command(cls=ExternalJob, name="train --relion")
@@ -160,18 +165,29 @@ def _prepare(run: TrainingRun, job: RelionJob, *, overwrite: bool) -> None:
         path.unlink(missing_ok=True)
     if not path.exists():
         return
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        earlier = {**record["config"], INITIAL: record[INITIAL]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise OutputError(f"{path}: not a run record ({error}); the label overwrite starts anew") from error
-    now = json.loads(json.dumps({**run.record.config, **run.record.results}, default=str))
-    changed = [key for key in now if key not in _FREE and earlier.get(key) != now[key]]
+    earlier = read_record(path, _ANEW)
+    with damaged(path, _ANEW):
+        changed = _differences(run, earlier)
     if changed:
         raise OutputError(
-            f"{path}: made with other settings ({', '.join(changed)}), expected those of this run; repeat "
-            "its labels, or start anew with the label overwrite"
+            f"{path}: made with other settings than those of this run: {', '.join(changed)}; repeat the "
+            f"labels of then, or {_ANEW}"
         )
+
+
+def _differences(run: TrainingRun, earlier: Mapping[str, Any]) -> list[str]:
+    """Name the settings that an earlier run had otherwise and that a run that goes on may not change."""
+    told = from_mapping(TrainConfig, table_in(earlier, "config"), "config")
+    kept = [field.name for field in fields(TrainConfig) if field.name not in _FREE]
+    changed = [differences(getattr(told, name), getattr(run.config, name), name) for name in kept]
+    initial = differences(_weights_in_words(earlier), _weights_in_words(run.record.results), INITIAL)
+    return [*chain(*changed), *initial]
+
+
+def _weights_in_words(record: Mapping[str, Any]) -> str:
+    """Name the weights that training started from."""
+    weights = table_in(record, INITIAL)
+    return f"{weights.get('name')}, {checksum_in_words(weights.get('sha256'))}" if weights else RANDOM_START
 
 
 def _train(run: TrainingRun, job: RelionJob) -> None:

@@ -456,6 +456,38 @@ def test_a_damaged_record_is_named(text: str) -> None:
     assert not Path("cut").exists()
 
 
+@pytest.mark.parametrize(
+    ("where", "value", "complaint"),
+    [
+        (("config",), 3, "config: found 3, expected a table"),
+        (("config", "pick"), "x", "config.pick: found 'x', expected a table"),
+        (("config", "files"), [1], "config.files: found [1], expected a table"),
+        (("config", "filter"), 1, "config.filter: found 1, expected a table"),
+        (("config", "filter"), {"threshold": "x"}, "config.filter.threshold: found 'x', expected a value of"),
+        (("config", "pick", "edge"), 3, "config.pick.edge: found 3, expected a value of type str"),
+        (("config", "files", "format"), 3, "config.files.format: found 3, expected a value of type str"),
+        (("config", "files", "format"), "xyz", "--format: found 'xyz', expected one of"),
+        (("run",), {"config": {"files": 1}}, "run.config.files: found 1, expected a table"),
+        (("calibrations",), [], "calibrations: found [], expected a table"),
+    ],
+)
+def test_a_record_that_holds_something_else_is_named_with_both(
+    where: tuple[str, ...], value: object, complaint: str
+) -> None:
+    record = json.loads(Path("run/run.json").read_text())
+    table = record
+    for name in where[:-1]:
+        table = table[name]
+    table[where[-1]] = value
+    Path("run/run.json").write_text(json.dumps(record))
+    before = contents(Path("run"))
+    result = invoke("--overwrite")
+    assert result.exit_code == 1
+    assert f"run/run.json: not a run record ({complaint}" in result.stderr
+    assert "; repair or remove it" in result.stderr
+    assert contents(Path("run")) == before
+
+
 def test_torch_is_not_loaded() -> None:
     code = (
         "import sys; from cryopick_cli.cli.main import main\n"

@@ -472,12 +472,35 @@ def test_a_run_that_was_filtered_is_not_resumed_and_it_is_said_what_to_do(
     assert pick("--overwrite").exit_code == 0
 
 
-def test_resume_with_a_damaged_record_says_so(pick: Pick) -> None:
-    pick()
-    Path("out/run.json").write_text("{")
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("{", "not a run record"),
+        (7, "not a run record (found 7, expected an object)"),
+        ({"config": {"pick": 3}}, "not a run record (config.pick: found 3, expected a table)"),
+        ({"weights": "x"}, "not a run record (weights: found 'x', expected a table)"),
+        ({"calibrations": 3}, "not a run record (calibrations: found 3, expected a table)"),
+        ({"calibrations": {"Å": 3}}, "(calibrations.Å: found 3, expected a table of settings;"),
+        (
+            {"calibrations": {"Å": {"unit": 3}}},
+            "(calibrations.Å.unit: found 3, expected a value of",
+        ),
+        (
+            {"config": {"files": {"format": 3}}},
+            "(config.files.format: found 3, expected a value of",
+        ),
+        ({"config": {"pick": {"consistency": 3}}}, "(consistency: found 3, expected a table;"),
+    ],
+)
+def test_resume_with_a_damaged_record_says_so(content: object, complaint: str, pick: Pick) -> None:
+    Path("out").mkdir()
+    Path("out/run.json").write_text(content if isinstance(content, str) else json.dumps(content))
     result = pick("--resume")
     assert result.exit_code == 1
-    assert "run.json: not a run record" in result.stderr
+    assert "out/run.json: not a r" in result.stderr
+    assert complaint in result.stderr
+    assert "replace what is there with --overwrite" in result.stderr
+    assert not Path("out/picks.csv").exists()
 
 
 def test_boxes_picked_by_hand_are_not_replaced(pick: Pick) -> None:

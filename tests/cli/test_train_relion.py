@@ -219,11 +219,13 @@ def test_a_finished_job_run_again_does_nothing_and_other_settings_are_refused(
     assert (JOB / "logfile.pdf").read_bytes() == log
     other = run("--steps", "1", diameter="26A")
     assert other.exit_code == 1
-    assert "made with other settings (sources)" in other.stderr
+    assert "sources[0].diameter (found 24A, expected 26A); repeat the labels of then" in other.stderr
     assert marks() == [FAILURE]
     other = run("--steps", "1", "--init", "none")
     assert other.exit_code == 1
-    assert "initial_weights" in other.stderr
+    assert "initial_weights (found tiny, sha256 " in other.stderr
+    assert ", expected none)" in other.stderr
+    assert "start anew with the label overwrite" in other.stderr
     assert run("--steps", "1", "--overwrite", "Yes", diameter="26A").exit_code == 0
     assert marks() == [SUCCESS]
     assert run("--steps", "3", diameter="26A").exit_code == 0
