@@ -27,6 +27,8 @@ from cryopick_cli.formats.coordinates import (
 from cryopick_cli.formats.star_blocks import find_block, quoted, read_star_blocks, read_text, star_table
 
 X, Y, MERIT, NAME = "rlnCoordinateX", "rlnCoordinateY", "rlnAutopickFigureOfMerit", "rlnMicrographName"
+# Topaz's name for it before 0.2.3, and still that of its coordinates_to_star.
+_OLD_TOPAZ_MERIT = "rlnParticleScore"
 # RELION's own value for a coordinate that no picker rated, and crYOLO's.
 _NO_MERIT, _NO_MERIT_EITHER = -999.0, -9999.0
 
@@ -55,7 +57,8 @@ def read_star(path: str | Path) -> pd.DataFrame:
         if all(not found.columns for found in blocks):
             return empty_coordinates()
         raise FormatError(f"{path}: no column _{X} and _{Y} in any block; give picks or particles")
-    merit = block.floats(MERIT) if MERIT in block else np.full(len(block), np.nan)
+    rated = next((label for label in (MERIT, _OLD_TOPAZ_MERIT) if label in block), None)
+    merit = block.floats(rated) if rated is not None else np.full(len(block), np.nan)
     return make_coordinates(
         block.floats(X),
         block.floats(Y),
