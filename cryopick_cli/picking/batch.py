@@ -83,7 +83,7 @@ class Batch:
     def pick(self, sources: Sequence[MicrographSource]) -> Iterator[Result]:
         """Pick each micrograph; a micrograph that fails gives a result with the reason."""
         self._sources = self._sources or sources
-        for source, ready in zip(sources, ahead(self._make_ready, sources), strict=True):
+        for source, ready in zip(sources, ahead(self._make_ready, sources, count_pixels), strict=True):
             started = time.perf_counter()
             try:
                 micrograph, prepared, before = ready.result()
@@ -156,7 +156,8 @@ class Batch:
         failed: list[str] = []
         left = iter(ranked(members, self.config.seed))
         while names := list(islice(left, wanted - len(sample))):
-            readings = ahead(lambda name: read_source(members[name], self.pixel_size), names)
+            given = [members[name] for name in names]
+            readings = ahead(lambda source: read_source(source, self.pixel_size), given, count_pixels)
             for name, reading in zip(names, readings, strict=True):
                 try:
                     sample[name] = reading.result()
@@ -201,6 +202,15 @@ def group_by_kind(
             continue
         groups.setdefault(kind_of(header.shape, header.pixel_size, config), {})[source.relative] = source
     return groups
+
+
+def count_pixels(source: MicrographSource) -> int:
+    """Count the pixels of a source's file by its header; none where it cannot be read."""
+    try:
+        rows, columns = source.shape or read_micrograph_header(source.path).shape
+    except CryopickError:
+        return 0
+    return rows * columns
 
 
 def read_source(source: MicrographSource, pixel_size: float | None) -> Micrograph:

@@ -30,6 +30,7 @@ from cryopick_cli.picking.consistency import (
 from cryopick_cli.picking.contrast import is_light, look_both_ways, prepare_middle
 from cryopick_cli.picking.cross_check import CrossCheckConfig, scale_space_diameter
 from cryopick_cli.picking.decoys import (
+    COPIES,
     Decoys,
     Genuine,
     choose_copied,
@@ -137,7 +138,7 @@ def calibrate(
     genuine = _look(model, sample, names, estimate, config, light=light, advance=advance)
     point = model.card.operating_point
     prior = _learn_prior(genuine, point, config)
-    masks = told(ahead(lambda one: _find_mask(one, prior, config, light=light), genuine))
+    masks = told(_find_masks(genuine, prior, config, light=light))
     genuine = [
         replace(one, mask=judge_mask(mask.result(), one.found, point))
         for one, mask in zip(genuine, masks, strict=True)
@@ -193,8 +194,11 @@ def _look(
             return views, None
         return views, prepare_decoys(model, name, micrograph, diameter, views, config)
 
+    def pixels(index: int) -> int:
+        return sample[index].array.size * (1 + COPIES * (names[index] in copied))
+
     genuine = []
-    ready = ahead(prepare, range(len(sample)))
+    ready = ahead(prepare, range(len(sample)), pixels)
     for name, micrograph, one in zip(names, sample, ready, strict=True):
         views, decoys = one.result()
         found = look(model, views, config)
@@ -206,9 +210,15 @@ def _look(
     return genuine
 
 
-def _find_mask(one: Genuine, prior: SizePrior | None, config: PickConfig, *, light: bool) -> JunkMask | None:
-    """Find where a micrograph of the sample shows no ice, where that changes scores."""
-    return None if config.junk == KEEP else find_mask(one.micrograph, prior, config, light=light)
+def _find_masks(
+    genuine: Sequence[Genuine], prior: SizePrior | None, config: PickConfig, *, light: bool
+) -> Iterator[Future[JunkMask | None]]:
+    """Find where the micrographs of the sample show no ice, where that changes scores."""
+
+    def find(one: Genuine) -> JunkMask | None:
+        return None if config.junk == KEEP else find_mask(one.micrograph, prior, config, light=light)
+
+    return ahead(find, genuine, lambda one: one.micrograph.array.size)
 
 
 def _weigh_and_cut(
@@ -277,7 +287,8 @@ def _second_opinion(
         x, y = its.found.x[which], its.found.y[which]
         return view.array, rescale_coordinate(x, view.factor_x), rescale_coordinate(y, view.factor_y)
 
-    picked = (view.result() for view in ahead(prepare, range(len(seen))))
+    views = ahead(prepare, range(len(seen)), lambda index: seen[index][0].micrograph.array.size)
+    picked = (view.result() for view in views)
     estimate = scale_space_diameter(picked, across, config.cross_check)
     return None if estimate is None else estimate / across * prior.diameter
 
@@ -294,7 +305,7 @@ def _prepare_rest(
             model, micrograph.array, [side for side in sides if side not in known], light=light
         )
 
-    return ahead(prepare, zip(sample, seen, strict=True))
+    return ahead(prepare, zip(sample, seen, strict=True), lambda one: one[0].array.size)
 
 
 def _search_diameter(

@@ -52,4 +52,4 @@ def prepare_middle(
         sides = sides_of(micrograph.array.shape, [config.scale.middle_px])
         return prepare_search(model, micrograph.array, sides)
 
-    return ahead(prepare, sample)
+    return ahead(prepare, sample, lambda micrograph: micrograph.array.size)

@@ -28,6 +28,9 @@ from cryopick_cli.picking.threshold import DecoyScores, Floats
 from cryopick_cli.picking.view import View
 from cryopick_cli.picking.weighing import weigh
 
+# Copies of a micrograph that has decoys.
+COPIES = 2
+
 
 @dataclass(frozen=True)
 class Genuine:

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cryopick_cli.formats.inputs import MicrographSource, find_micrographs
 from cryopick_cli.formats.micrograph import Micrograph, write_micrograph
 from cryopick_cli.model.weights import Model
+from cryopick_cli.picking import ahead as ahead_module
 from cryopick_cli.picking import batch as batch_module
-from cryopick_cli.picking.batch import Batch, group_by_kind, kind_of, read_source
+from cryopick_cli.picking.batch import Batch, count_pixels, group_by_kind, kind_of, read_source
 from cryopick_cli.picking.calibrate import Calibration
 from cryopick_cli.picking.choice import ranked
 from cryopick_cli.picking.config import PickConfig
@@ -200,6 +202,38 @@ def test_reading_goes_ahead_by_a_few_and_keeps_the_order(
         assert len(started) <= done + 1 + 4
     assert order == [one.relative for one in sources]
     assert 1 < most <= 4
+
+
+def test_huge_micrographs_are_prepared_one_at_a_time_with_the_same_picks(
+    planted_model: Model, micrographs: Micrographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = micrographs("a", "b", "c")
+    whole = [result.picks for result in Batch(planted_model, CONFIG).pick(sources)]
+    lock, read = threading.Lock(), 0
+
+    def alone(*arguments: Any) -> Any:
+        nonlocal read
+        assert lock.acquire(blocking=False)
+        try:
+            read += 1
+            time.sleep(0.01)
+            return read_source(*arguments)
+        finally:
+            lock.release()
+
+    monkeypatch.setattr(batch_module, "read_source", alone)
+    monkeypatch.setattr(ahead_module, "MOST_PIXELS", 1.5 * SHAPE[0] * SHAPE[1])
+    picks = [result.picks for result in Batch(planted_model, CONFIG).pick(sources)]
+    assert read == 3 + 3  # the sample, and each file in its turn
+    for one, expected in zip(picks, whole, strict=True):
+        pd.testing.assert_frame_equal(one, expected, check_exact=True)
+
+
+def test_pixels_are_counted_without_reading_them(micrographs: Micrographs) -> None:
+    (one,) = micrographs("a")
+    assert count_pixels(one) == SHAPE[0] * SHAPE[1]
+    assert count_pixels(replace(one, path=Path("missing.mrc"))) == 0
+    assert count_pixels(replace(one, path=Path("missing.mrc"), shape=(3, 5))) == 15
 
 
 def test_stopping_early_reads_no_further(
