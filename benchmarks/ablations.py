@@ -9,12 +9,14 @@ Groups (`--group` may be given several times; default all):
 - `loss`: size consistency off, as the talk writes it, and the robust log form.
 - `data`: simulation only, real only (KLH training prefixes), both.
 - `simulator`: each group of the simulator's effects switched off in turn.
+- `network`: encoder, pyramid, subnets and crops of other sizes, each with as many steps as take the time of
+  the shipped network's, as timed in the run (`seconds.json`): accuracy by the hour.
 
-Every variant trains from a random start with equal steps, batch, crops, seed and number of simulated
-micrographs, and is judged on development data (KLH prefixes 012 and 013 at either focus) and on held-out
-simulated structures, one-to-one within a quarter of the diameter, picked without a size. `--apoferritin`
-judges on `apoferritin_10146`, too, for the report: nothing is to be chosen by it. Prints Markdown rows as
-they come and writes `OUT/ablations.json`; finished variants are not run again.
+Every variant trains from a random start with equal steps (but `network`), batch, crops, seed and number of
+simulated micrographs, and is judged on development data (KLH prefixes 012 and 013 at either focus) and on
+held-out simulated structures, one-to-one within a quarter of the diameter, picked without a size.
+`--apoferritin` judges on `apoferritin_10146`, too, for the report: nothing is to be chosen by it. Prints
+Markdown rows as they come and writes `OUT/ablations.json`; finished variants are not run again.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from accuracy import LabelledSet, load_set
 from held_out_samples import SAMPLES, one_sample, write_library
 from numpy.typing import NDArray
@@ -35,8 +39,10 @@ from numpy.typing import NDArray
 from cryopick_cli.evaluation import evaluate_picks
 from cryopick_cli.evaluation.matching import UNMATCHED, match_nearest_first
 from cryopick_cli.formats.micrograph import Micrograph, read_micrograph
+from cryopick_cli.model.anchors import lay_anchors
+from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.device import DeviceChoice, choose_device
-from cryopick_cli.model.losses import LossConfig
+from cryopick_cli.model.losses import LossConfig, Targets, match_views
 from cryopick_cli.model.weights import Model, load_model
 from cryopick_cli.picking.calibrate import calibrate
 from cryopick_cli.picking.config import PickConfig
@@ -46,6 +52,7 @@ from cryopick_cli.picking.pick import pick_micrograph
 from cryopick_cli.simulation.config import AppearanceConfig, JunkConfig, OpticsConfig, SimulationConfig
 from cryopick_cli.simulation.pool import simulate_folder
 from cryopick_cli.training.config import CropConfig, OptimiserConfig, SourceConfig, TrainConfig
+from cryopick_cli.training.loop import new_state, train_step
 from cryopick_cli.training.train import TrainingTask, train
 from cryopick_cli.units import Length
 
@@ -77,6 +84,9 @@ class Variant:
     name: str
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
     crop: dict[str, float] = field(default_factory=dict)
+    network: dict[str, int] = field(default_factory=dict)
+    equal_time: bool = False
+    """Take the steps that the shipped network's take the time of, in place of as many."""
     loss: dict[str, object] = field(default_factory=dict)
     simulated: bool = True
     real: bool = False
@@ -122,6 +132,14 @@ def groups() -> dict[str, list[Variant]]:
                 simulation=replace(whole, particles=replace(whole.particles, procedural_share=0.0)),
             ),
             Variant(name="no looks of shared data", simulation=replace(whole, appearance=no_looks)),
+        ],
+        "network": [
+            Variant(name="shipped", equal_time=True),
+            Variant(name="ResNet-34", network={"resnet_depth": 34}, equal_time=True),
+            Variant(name="pyramid of 64", network={"pyramid_channels": 64}, equal_time=True),
+            Variant(name="pyramid of 160", network={"pyramid_channels": 160}, equal_time=True),
+            Variant(name="subnets of 2", network={"head_depth": 2}, equal_time=True),
+            Variant(name="crops of 384 px", crop={"size_px": 384}, equal_time=True),
         ],
     }
 
@@ -172,19 +190,52 @@ class Bench:
             sources.append(SourceConfig(name="simulated", micrographs=folder, coordinates=folder))
         if variant.real:
             sources += [klh_source(focus, ignore) for focus, ignore in FOCI]
+        steps = self.steps_of(variant)
         return TrainConfig(
             sources=tuple(sources),
+            network=replace(NetworkConfig(), **variant.network),
             crop=replace(CropConfig(size_px=self.crop_px), **variant.crop),
             loss=replace(LossConfig(), **variant.loss),
-            optimiser=OptimiserConfig(steps=self.steps, warm_up=100, average=0.99),
-            checkpoint_every=self.steps,
-            validate_every=self.steps,
+            optimiser=OptimiserConfig(steps=steps, warm_up=100, average=0.99),
+            checkpoint_every=steps,
+            validate_every=steps,
             seed=3,
         )
+
+    def steps_of(self, variant: Variant) -> int:
+        """Give the steps of a variant: as many for all, or as many as take the same time."""
+        if not variant.equal_time:
+            return self.steps
+        seconds = self.seconds_a_step()
+        return round(self.steps * seconds[groups()["network"][0].name] / seconds[variant.name])
+
+    def seconds_a_step(self) -> dict[str, float]:
+        """Time a training step of every variant of the group `network`, in turns; once."""
+        note = self.out / "seconds.json"
+        if not note.is_file():
+            recipes = {one.name: self.recipe(replace(one, equal_time=False)) for one in groups()["network"]}
+            note.write_text(json.dumps(time_steps(recipes, self.device), indent=1) + "\n")
+        seconds: dict[str, float] = json.loads(note.read_text())
+        return seconds
 
     def model_folder(self, variant: Variant) -> Path:
         """Give the folder of a variant's weights; groups share their common variant."""
         return self.out / "models" / f"{hash_of(self.recipe(variant)):08x}"
+
+
+def time_steps(recipes: dict[str, TrainConfig], device: DeviceChoice, rounds: int = 12) -> dict[str, float]:
+    """Give the median seconds of a training step on random views, without the loading of crops."""
+    states = {name: new_state(recipe, device) for name, recipe in recipes.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in recipes}
+    particle = Targets(torch.tensor([[100.0, 100.0, 40.0]]), torch.zeros(0, 3))
+    for _ in range(rounds):
+        for name, recipe in recipes.items():
+            size, batch = recipe.crop.size_px, recipe.optimiser.batch
+            matched = match_views(lay_anchors(recipe.network, size), [particle] * batch, recipe.loss.match)
+            started = time.perf_counter()
+            train_step(states[name], torch.randn(batch, 1, size, size), matched, recipe, device)
+            seconds[name].append(time.perf_counter() - started)
+    return {name: float(np.median(taken)) for name, taken in seconds.items()}
 
 
 FOCI = (("far_from_focus", True), ("near_to_focus", False))
@@ -294,7 +345,8 @@ def run(bench: Bench, group: str, variant: Variant) -> dict[str, object]:
         train(recipe, TrainingTask(data=bench.data, out=folder, resume=True), bench.device)
         (folder / DONE).touch()
     model = load_model(str(folder), bench.device)
-    return {"group": group, "variant": variant.name, **budget(bench), **judge(bench, variant, model)}
+    own = {"steps taken": recipe.optimiser.steps} if variant.equal_time else {}
+    return {"group": group, "variant": variant.name, **budget(bench), **own, **judge(bench, variant, model)}
 
 
 def budget(bench: Bench) -> dict[str, int]:
