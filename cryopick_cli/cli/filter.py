@@ -17,18 +17,11 @@ from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.errors import ConfigError, CryopickError, InputError
 from cryopick_cli.formats.coordinates import concat_coordinates
 from cryopick_cli.formats.micrograph import read_micrograph
+from cryopick_cli.picking.earlier_run import FROM_A_CUT, SUMMARY_FILE, UNFINISHED, Run, record_in
 from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.recut import FilterConfig, knows_threshold, recut
-from cryopick_cli.picking.run_folder import (
-    FROM_A_CUT,
-    RECORD_FILE,
-    SUMMARY_FILE,
-    UNFINISHED,
-    Run,
-    RunFolder,
-    picture_of,
-)
+from cryopick_cli.picking.run_folder import RunFolder, picture_of
 from cryopick_cli.report.logfile import LOGFILE, write_logfile
 from cryopick_cli.report.overlay import draw_picks
 from cryopick_cli.settings import to_mapping
@@ -131,7 +124,7 @@ def filter_(
         rows = _write(console, given.run, cut, target)
         if in_place:
             _redraw(console, target.folder, rows, cut)
-    record.write(target.folder / RECORD_FILE)
+    record.write_into(target)
     if before is not None and given.as_picked and (gone := _without(before, config)):
         console.say(f"No longer in force, as not given again: {', '.join(gone)} of the cut before")
     console.print_facts(_in_words(given, rows, target.folder, config))
@@ -152,13 +145,13 @@ def _begin(
     # The record comes first, so that a cut that is interrupted is not taken for a finished run.
     whole = record.results
     record.results = {**whole, UNFINISHED: True, "source": str(given.path.resolve())}
-    record.write(target.folder / RECORD_FILE)
+    record.write_into(target)
     record.results = whole
 
 
 def _holds_begun_cut(target: RunFolder, source: Path) -> bool:
     """Tell whether a folder holds nothing but a cut of this run that was interrupted."""
-    there = target.earlier_record()
+    there = record_in(target.folder)
     return UNFINISHED in there and there.get("source") == str(source.resolve())
 
 

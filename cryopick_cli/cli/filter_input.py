@@ -16,10 +16,10 @@ from cryopick_cli.formats.collection import read_collection
 from cryopick_cli.formats.coordinates import empty_coordinates
 from cryopick_cli.formats.inputs import output_tree
 from cryopick_cli.formats.micrograph import read_micrograph_header
+from cryopick_cli.picking.earlier_run import RECORD_FILE, SUMMARY_FILE, Run, read_run, rows_of_summary
 from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.recut import FilterConfig
-from cryopick_cli.picking.run_folder import RECORD_FILE, SUMMARY_FILE, Run, RunFolder
 from cryopick_cli.settings import Config, from_mapping
 
 _REMEDY = "repair or remove it"
@@ -111,14 +111,13 @@ def read_input(path: Path) -> FilterInput:
         If its record is damaged.
     """
     record = _read_record(path)
-    folder = RunFolder(path, OutputConfig())
     if path.is_dir():
-        earlier = folder.read_run()
+        earlier = read_run(path)
         if any(row.done for row, _ in earlier.micrographs.values()):
             return FilterInput(path, record, earlier.micrographs, True, earlier.as_picked)
     read = {name: (_row_of(name, table), table) for name, table in read_collection([path]).items()}
     # A table has no line of micrographs without candidates, or of those that failed; the summary has.
-    rest = {name: (row, empty_coordinates()) for name, row in folder.rows_of_summary().items()}
+    rest = {name: (row, empty_coordinates()) for name, row in rows_of_summary(path).items()}
     return FilterInput(path, record, rest | read, False, "filter" not in settings_of(record))
 
 

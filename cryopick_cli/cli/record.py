@@ -12,7 +12,7 @@ import reprlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +24,8 @@ from cryopick_cli import __version__
 from cryopick_cli.cli.main import ARGV
 from cryopick_cli.errors import ConfigError, CryopickError
 from cryopick_cli.formats.atomic import write_text
+from cryopick_cli.picking.earlier_run import RECORD_FILE
+from cryopick_cli.picking.run_folder import RunFolder
 
 # Those whose version can change a result.
 LIBRARIES = ("numpy", "scipy", "torch", "torchvision", "mrcfile", "tifffile", "Pillow")
@@ -105,6 +107,23 @@ class RunRecord:
         """
         text = json.dumps(self.as_mapping(), indent=2, ensure_ascii=False, allow_nan=False, default=str)
         write_text(path, f"{text}\n", overwrite=True)
+
+    def write_into(self, folder: RunFolder) -> None:
+        """Write the record into the folder of its run, and remove the run there that this one replaces.
+
+        The record comes first, marked as long as anything of the other run is left: whenever this is
+        interrupted, the folder tells which run it holds.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written.
+        """
+        path = folder.folder / RECORD_FILE
+        if folder.marks:
+            replace(self, results={**self.results, **folder.marks}).write(path)
+            folder.remove_replaced()
+        self.write(path)
 
 
 def read_record(path: Path, remedy: str) -> dict[str, Any]:

@@ -23,10 +23,11 @@ from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.calibrate import Calibration
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.curve_table import write_curve_table
+from cryopick_cli.picking.earlier_run import RECORD_FILE
 from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
-from cryopick_cli.picking.run_folder import RECORD_FILE, RunFolder, picture_of
+from cryopick_cli.picking.run_folder import RunFolder, picture_of
 from cryopick_cli.report.overlay import draw_picks
 from cryopick_cli.settings import differences, from_mapping, to_mapping
 from cryopick_cli.units import Length, to_angstrom
@@ -198,7 +199,7 @@ class PickingRun:
     def _write_record(self, **results: Any) -> None:
         calibrations = {kind: to_mapping(value) for kind, value in self.batch.calibrations.items()}
         self.record.results = {"calibrations": calibrations, **results}
-        self.record.write(self.folder.folder / RECORD_FILE)
+        self.record.write_into(self.folder)
 
 
 def _describe_calibration(calibration: Calibration, config: PickConfig) -> str:

@@ -1,42 +1,47 @@
 """The output folder of a picking run: what lies where, what is done already, and the tables over all.
 
 Every file is written whole or not at all. The candidates of each micrograph lie in ``.cryopick/`` as soon
-as it is picked: a run that was interrupted, or to which micrographs were added, goes on from there.
+as it is picked: a run that was interrupted, or to which micrographs were added, goes on from there. What an
+earlier run has left is read in ``earlier_run.py``.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cryopick_cli.errors import ConfigError, InputError, OutputError
+from cryopick_cli.errors import OutputError
 from cryopick_cli.formats.atomic import make_folder, write_text
 from cryopick_cli.formats.coordinates import (
     MicrographInfo,
     WriteOptions,
     concat_coordinates,
-    empty_coordinates,
 )
 from cryopick_cli.formats.cryosparc_group import SUFFIX as GROUP_SUFFIX
-from cryopick_cli.formats.inputs import MicrographSource, output_tree
+from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import MASK_SUFFIX, write_micrograph
 from cryopick_cli.formats.registry import FORMATS, write_coordinates
 from cryopick_cli.formats.relion_nodes import name_in_project
 from cryopick_cli.formats.star import write_coordinate_list
-from cryopick_cli.picking.notes import UNREADABLE, Notes, Row
+from cryopick_cli.picking.earlier_run import (
+    PICKS_FILE,
+    RECORD_FILE,
+    REPLACING,
+    SUMMARY_FILE,
+    formats_in,
+    replaced_in,
+    settings_in,
+)
+from cryopick_cli.picking.notes import Notes, Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
 
-PICKS_FILE, SUMMARY_FILE, RECORD_FILE, LIST_FILE = "picks.csv", "summary.csv", "run.json", "autopick.star"
-CURVE_FILE = "threshold_curve.csv"
-# In the record of a cut: it is not finished; it began from what another cut had left.
-UNFINISHED, FROM_A_CUT = "unfinished", "from_a_cut"
+LIST_FILE, CURVE_FILE = "autopick.star", "threshold_curve.csv"
+_TABLES = (PICKS_FILE, SUMMARY_FILE, LIST_FILE, CURVE_FILE)
 PICKS_COLUMNS = (
     *("micrograph", "x", "y", "diameter_px", "diameter_A", "score", "accepted"),
     *("junk", "score_without_junk", "threshold"),
@@ -50,21 +55,6 @@ _DECIMALS = {
 _STAR = "star"
 
 
-Run = dict[str, tuple[Row, pd.DataFrame]]
-"""Row and candidates by the micrograph's name."""
-
-
-@dataclass(frozen=True)
-class EarlierRun:
-    """What a run has left in its folder."""
-
-    micrographs: Run
-    """In the order of the summary; those that failed without candidates. Empty without notes."""
-    as_picked: bool
-    """Whether candidates are as they were picked, whatever was cut since: cuts of older versions kept no note
-    of that, and what they left is all there is."""
-
-
 class RunFolder:
     """An output folder while it is filled."""
 
@@ -72,6 +62,8 @@ class RunFolder:
         self.folder = folder
         self.config = config
         self._notes = Notes(folder)
+        self._sources: Sequence[MicrographSource] = ()
+        self._replaced: list[str] = []  # formats of the run that this one replaces, while it is there
 
     def prepare(
         self,
@@ -83,7 +75,8 @@ class RunFolder:
     ) -> None:
         """Make the folder ready for the results of these micrographs.
 
-        ``resumable`` tells whether a run that is there could be gone on with, for the message.
+        A run that is to be replaced stays until :meth:`remove_replaced`. ``resumable`` tells whether a run
+        that is there could be gone on with, for the message.
 
         Raises
         ------
@@ -94,7 +87,7 @@ class RunFolder:
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"{self.folder}: found a file, expected a folder; give another --out")
         if self.holds_run and not (overwrite or resume):
-            resumable = resumable and "filter" not in self._earlier_config()
+            resumable = resumable and "filter" not in settings_in(self.folder)
             raise OutputError(
                 f"{self.folder}: holds a run of cryopick already; add "
                 f"{'--resume to go on with it, ' if resumable else ''}--overwrite to replace it, or give "
@@ -102,10 +95,48 @@ class RunFolder:
             )
         if not (overwrite or self.holds_run):
             self._refuse_foreign_files(sources)
-        if overwrite:
-            self._remove_earlier_run({source.relative for source in sources})
+        self._sources = sources
+        self._replaced = self._formats_to_remove(overwrite=overwrite)
         make_folder(self.folder)
         self._notes.make_folder()
+
+    @property
+    def marks(self) -> dict[str, list[str]]:
+        """What the record must tell beside the run's own results while the run that it replaces is there.
+
+        A record with these says that all notes are of the other run, and what is to be removed with them.
+        """
+        return {REPLACING: self._replaced} if self._replaced else {}
+
+    def remove_replaced(self) -> None:
+        """Remove the run that this one replaces; done once the record of this one stands, with `marks`.
+
+        Only tables and names that its own notes give are touched. What this run writes again stays until
+        then, but for tables, which would tell of the wrong run.
+        """
+        formats, given = self._replaced, {source.relative for source in self._sources}
+        if not formats:
+            return
+        for relative in self._notes.names():
+            stale = {self.path_of(relative, name) for name in formats if not FORMATS[name].one_file}
+            if relative in given:
+                stale -= {self.path_of(relative, name) for name in self._own_files()}
+            for path in (*stale, picture_of(self.folder, relative), self.mask_path_of(relative)):
+                path.unlink(missing_ok=True)
+        joint = [self._joint_file(name) for name in formats if FORMATS[name].one_file]
+        tables = [self.folder / name for name in _TABLES]
+        for path in (*tables, *joint, *(one.with_suffix(GROUP_SUFFIX) for one in joint)):
+            path.unlink(missing_ok=True)
+        self._notes.remove()
+        self._notes.make_folder()
+        self._replaced = []
+
+    def _formats_to_remove(self, *, overwrite: bool) -> list[str]:
+        """List the formats of the run that is to be replaced, or was being so when that was interrupted."""
+        begun = replaced_in(self.folder)
+        if not (overwrite and self.holds_run):
+            return begun
+        return list(dict.fromkeys([*begun, *(formats_in(self.folder) or self.config.formats)]))
 
     @property
     def holds_run(self) -> bool:
@@ -114,7 +145,7 @@ class RunFolder:
 
     def row_of(self, source: MicrographSource) -> Row | None:
         """Give the row of a micrograph that an earlier run has picked and that has not changed since."""
-        row = self._notes.row_of(source.relative)
+        row = None if self._replaced else self._notes.row_of(source.relative)
         if row is None:
             return None
         written = all(path.exists() for path in self._files_of(row.relative))
@@ -179,55 +210,6 @@ class RunFolder:
             write_coordinates(self.path_of(row.relative, name), named, name, options)
         self._notes.write(row, picks, as_picked)
         return row
-
-    def read_run(self) -> EarlierRun:
-        """Give the micrographs that an earlier run has picked into this folder with all their candidates.
-
-        Raises
-        ------
-        InputError
-            If notes of micrographs that were picked are missing or damaged.
-        """
-        if not self._notes.names():
-            return EarlierRun({}, as_picked=True)
-        picked, noted = self._read_as_picked()
-        told = self.rows_of_summary()
-        lost = [name for name, row in told.items() if row.done and name not in picked]
-        if lost:
-            raise InputError(
-                f"{self.folder}: found no readable notes of {len(lost)} micrographs that were picked (first: "
-                f"{lost[0]}), expected those that the run left in .cryopick; pick them again with --resume, "
-                f"or cut the table {self.folder / PICKS_FILE} into another folder"
-            )
-        record = self.earlier_record()
-        begun = UNFINISHED in record  # what has no note of how it was picked, is not cut yet
-        cut = FROM_A_CUT in record or ("filter" in self._earlier_config() and not (noted or begun))
-        run = {name: picked.pop(name, (row, empty_coordinates())) for name, row in told.items()} | picked
-        return EarlierRun(run, as_picked=not cut)
-
-    def _read_as_picked(self) -> tuple[Run, bool]:
-        """Give what is noted by name, as it was picked, and whether that is noted of every micrograph."""
-        found, noted = {}, True
-        for relative in self._notes.names():
-            try:
-                row, picks, before = self._notes.read_as_picked(relative)
-            except UNREADABLE:
-                continue
-            found[row.name] = (row, picks)
-            noted = noted and before
-        return found, noted
-
-    def rows_of_summary(self) -> dict[str, Row]:
-        """Give what the summary tells of each micrograph, by name; nothing where there is none."""
-        try:
-            table = pd.read_csv(self.folder / SUMMARY_FILE, dtype=str, keep_default_na=False)
-            statuses = dict(zip(table["micrograph"], table["status"], strict=True))
-        except (OSError, ValueError, KeyError):
-            return {}
-        return {
-            name: Row(name=name, relative=output_tree(name), stamp="", status=status)
-            for name, status in statuses.items()
-        }
 
     def finish(
         self, rows: Sequence[Row], candidates: Mapping[str, pd.DataFrame] | None = None
@@ -294,7 +276,7 @@ class RunFolder:
         return [*(self.path_of(relative, name) for name in self._own_files()), *masks]
 
     def _refuse_foreign_files(self, sources: Sequence[MicrographSource]) -> None:
-        tables = [self.folder / name for name in (PICKS_FILE, SUMMARY_FILE, LIST_FILE, CURVE_FILE)]
+        tables = [self.folder / name for name in _TABLES]
         own = [path for source in sources for path in self._files_of(source.relative)]
         there = [path for path in (*tables, *own) if path.exists()]
         if there:
@@ -309,47 +291,6 @@ class RunFolder:
         for path in (*self._files_of(relative), *shown):
             path.unlink(missing_ok=True)
         self._notes.discard(relative)
-
-    def _remove_earlier_run(self, given: set[str]) -> None:
-        """Remove what an earlier run wrote for micrographs, or in formats, that this run does not write.
-
-        Only names that the earlier run's own notes give are touched; what this run writes is replaced then.
-        """
-        formats = self._earlier_formats()
-        for relative in self._notes.names():
-            stale = [self.path_of(relative, name) for name in formats if not FORMATS[name].one_file]
-            if relative in given:
-                kept = {self.path_of(relative, name) for name in self._own_files()}
-                stale = [path for path in stale if path not in kept]
-            for path in (*stale, picture_of(self.folder, relative), self.mask_path_of(relative)):
-                path.unlink(missing_ok=True)
-        for name in formats:
-            if FORMATS[name].one_file and name not in self.config.formats:
-                self._joint_file(name).unlink(missing_ok=True)
-                self._joint_file(name).with_suffix(GROUP_SUFFIX).unlink(missing_ok=True)
-        if _STAR in formats and _STAR not in self.config.formats:
-            (self.folder / LIST_FILE).unlink(missing_ok=True)
-        (self.folder / CURVE_FILE).unlink(missing_ok=True)
-        self._notes.remove()
-
-    def _earlier_formats(self) -> list[str]:
-        """Give the formats of the run that the folder holds, by its record; this run's without one."""
-        try:
-            return list(OutputConfig(format=self._earlier_config()["files"]["format"]).formats)
-        except (TypeError, KeyError, AttributeError, ConfigError):
-            return list(self.config.formats)
-
-    def _earlier_config(self) -> dict[str, Any]:
-        """Give the settings of the run, or of the cut, that the folder holds; none without a record."""
-        config = self.earlier_record().get("config")
-        return config if isinstance(config, dict) else {}
-
-    def earlier_record(self) -> dict[str, Any]:
-        """Give the record of the run, or of the cut, that the folder holds; nothing without one."""
-        try:
-            return dict(json.loads((self.folder / RECORD_FILE).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return {}
 
     def _joint_file(self, format_name: str) -> Path:
         return self.folder / f"picks{FORMATS[format_name].suffix}"

@@ -287,6 +287,26 @@ def test_a_cut_into_another_folder_that_is_interrupted_is_known_for_that_and_can
     assert invoke("--out", "cut").exit_code == 1  # now it is a finished run
 
 
+def test_a_cut_that_replaces_another_and_is_interrupted_is_taken_for_neither_and_can_be_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(_: RunFolder) -> None:
+        raise KeyboardInterrupt
+
+    invoke("--most-picks", "1", "--out", "expected", "--format", "star")
+    invoke("--out", "cut")
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "remove_replaced", interrupt)
+        again = ("--most-picks", "1", "--out", "cut", "--format", "star", "--overwrite")
+        assert invoke(*again).exit_code == 130
+    part = CliRunner().invoke(cli, ["filter", "--in", "cut", "--out", "part"])
+    assert part.exit_code == 1
+    assert "cut: found a run that was interrupted while it replaced another" in part.stderr
+    assert invoke(*again).exit_code == 0
+    assert set(contents(Path("cut"))) == set(contents(Path("expected")))
+    assert results("cut") == results("expected")
+
+
 def test_a_run_that_is_to_be_cut_in_place_is_no_cut_to_another_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -399,6 +419,7 @@ def write_recorded_run() -> None:
     )
     folder = RunFolder(Path("run"), OutputConfig())
     folder.prepare(overwrite=True, resume=False)
+    folder.remove_replaced()
     source = MicrographSource(path=Path("mics/b.mrc"), name="mics/b.mrc", relative="b")
     folder.finish([folder.write(Picked(source, 2.5, picks, (200, 300), 1.5, 60))])
     settings = {"pick": {"junk": "flag", "edge": "30px"}, "files": {"format": "star,box"}}

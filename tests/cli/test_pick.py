@@ -472,6 +472,30 @@ def test_a_run_that_was_filtered_is_not_resumed_and_it_is_said_what_to_do(
     assert pick("--overwrite").exit_code == 0
 
 
+@pytest.mark.parametrize("when", ["calibrate", "remove_replaced", "write"])
+def test_an_interrupted_overwrite_leaves_the_old_run_or_one_to_be_resumed(
+    when: str, pick: Pick, picked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pick("--threshold", "0.3")
+    before = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch.Batch if when == "calibrate" else RunFolder, when, interrupt)
+        assert pick("--threshold", "0.4", "--overwrite").exit_code == 130
+    if when == "calibrate":
+        assert {path: path.read_bytes() for path in before} == before
+        return
+    picked.clear()
+    resumed = pick("--threshold", "0.4", "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    assert picked == ["a", "b", "c"]
+    assert "replacing" not in record()
+    assert set(pd.read_csv("out/picks.csv")["threshold"]) == {0.4}
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

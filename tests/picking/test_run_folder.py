@@ -12,14 +12,15 @@ import pandas as pd
 import pytest
 import starfile
 
-from cryopick_cli.errors import ConfigError, OutputError
+from cryopick_cli.errors import ConfigError, InputError, OutputError
 from cryopick_cli.formats.coordinates import make_coordinates
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.registry import read_coordinates
+from cryopick_cli.picking.earlier_run import RECORD_FILE, read_run
 from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
-from cryopick_cli.picking.run_folder import RECORD_FILE, RunFolder, picture_of, stamp_of
+from cryopick_cli.picking.run_folder import RunFolder, picture_of, stamp_of
 
 CONFIG = OutputConfig()
 PICKS = make_coordinates(
@@ -62,6 +63,7 @@ def failed(source: MicrographSource, error: str = "mic.mrc: truncated, copy it a
 def new_folder(config: OutputConfig = CONFIG, **flags: bool) -> RunFolder:
     folder = RunFolder(Path("out"), config)
     folder.prepare(**{"overwrite": False, "resume": False, **flags})
+    folder.remove_replaced()
     return folder
 
 
@@ -355,6 +357,7 @@ def test_overwriting_removes_what_was_picked_of_micrographs_no_longer_given() ->
     kept = make_source("g/kept")
     folder = RunFolder(Path("out"), CONFIG)
     folder.prepare([kept], overwrite=True, resume=False)
+    folder.remove_replaced()
     assert {name for name in files_below(Path("out")) if "gone" in name} == {"g/gone_manualpick.star"}
     folder.finish([folder.write(picked(kept))])
     assert files_below(Path("out")) == {
@@ -369,11 +372,42 @@ def test_overwriting_removes_what_was_picked_of_micrographs_no_longer_given() ->
 
 
 @pytest.mark.usefixtures("here")
+def test_a_run_that_is_to_be_replaced_stays_until_the_record_of_the_new_one_stands() -> None:
+    earlier_run("star,box", "m")
+    before = files_below(Path("out"))
+    folder = RunFolder(Path("out"), OutputConfig(format="box"))
+    folder.prepare([make_source("m")], overwrite=True, resume=False)
+    assert folder.row_of(make_source("m")) is None
+    assert files_below(Path("out")) == before
+    assert len(read_run(Path("out")).micrographs) == 1
+    assert folder.marks == {"replacing": ["star", "box"]}
+    folder.remove_replaced()
+    assert folder.marks == {}
+    assert files_below(Path("out")) == {"m.box", "run.json"}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("flags", [{"resume": True}, {"overwrite": True}])
+def test_a_replacement_that_was_interrupted_is_known_and_finished(flags: dict[str, bool]) -> None:
+    earlier_run("star,box", "m", "gone")
+    record = json.loads(Path("out/run.json").read_text())
+    Path("out/run.json").write_text(json.dumps(record | {"replacing": ["star", "box"]}))
+    with pytest.raises(InputError, match=r"out: found a run that was interrupted while it replaced another"):
+        read_run(Path("out"))
+    folder = RunFolder(Path("out"), CONFIG)
+    folder.prepare([make_source("m")], **{"overwrite": False, "resume": False, **flags})
+    assert folder.row_of(make_source("m")) is None
+    folder.remove_replaced()
+    assert files_below(Path("out")) == {"m.box", "m_autopick.star", "run.json"}
+
+
+@pytest.mark.usefixtures("here")
 def test_overwriting_removes_formats_that_are_no_longer_asked_for() -> None:
     earlier_run("star,box,cbox,topaz,cs", "m")
     box = OutputConfig(format="box")
     folder = RunFolder(Path("out"), box)
     folder.prepare([make_source("m")], overwrite=True, resume=False)
+    folder.remove_replaced()
     folder.finish([folder.write(picked(make_source("m")))])
     assert files_below(Path("out")) == {"m.box", "picks.csv", "run.json", "summary.csv"}
 
@@ -382,8 +416,8 @@ def test_overwriting_removes_formats_that_are_no_longer_asked_for() -> None:
 def test_without_a_record_overwriting_removes_what_this_run_would_write() -> None:
     earlier_run("star,box", "gone")
     Path("out/run.json").unlink()
-    RunFolder(Path("out"), CONFIG).prepare([], overwrite=True, resume=False)
-    assert files_below(Path("out")) == {"autopick.star", "picks.csv", "summary.csv"}
+    new_folder(overwrite=True)
+    assert files_below(Path("out")) == set()
 
 
 @pytest.mark.usefixtures("here")
