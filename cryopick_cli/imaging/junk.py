@@ -115,12 +115,27 @@ class JunkMask:
         """
         across, down = disc_points()
         radius = diameter[:, None] / 2
-        rows, columns = self.array.shape
-        to_column, to_row = self.shape[1] / columns, self.shape[0] / rows
-        column = np.rint(rescale_coordinate(x[:, None] + radius * across, to_column)).astype(np.int64)
-        row = np.rint(rescale_coordinate(y[:, None] + radius * down, to_row)).astype(np.int64)
-        hit = self.array[np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)]
+        hit = self.array[self._cell_of(x[:, None] + radius * across, y[:, None] + radius * down)]
         return np.asarray(hit.mean(axis=1), dtype=np.float64)
+
+    def near(self, x: Floats, y: Floats, distance: float) -> Mask:
+        """Mark the cells within a distance of any of these places, at least one; px of the micrograph."""
+        elsewhere = np.ones_like(self.array)
+        elsewhere[self._cell_of(x, y)] = False
+        return np.asarray(ndimage.distance_transform_edt(elsewhere, sampling=self.cell) <= distance)
+
+    @property
+    def cell(self) -> tuple[float, float]:
+        """Height and width of a cell, px of the micrograph."""
+        return self.shape[0] / self.array.shape[0], self.shape[1] / self.array.shape[1]
+
+    def _cell_of(self, x: Floats, y: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Give row and column of the cell at each place; what lies outside has the nearest one."""
+        indices = [
+            np.clip(np.rint(rescale_coordinate(place, size)).astype(np.int64), 0, count - 1)
+            for place, size, count in zip((y, x), self.cell, self.array.shape, strict=True)
+        ]
+        return indices[0], indices[1]
 
     def full(self) -> Array:
         """Give the mask in the micrograph's shape, 1 on junk and 0 elsewhere, (h, w) float32."""

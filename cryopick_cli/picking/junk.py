@@ -5,8 +5,11 @@ Knows no network and no files.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from cryopick_cli.imaging.junk import JunkMask
 
@@ -19,19 +22,40 @@ _LEFT = 0.2
 MOST = 0.5
 # A mask of this share of the view or more must not hold most of what looks like particles.
 _DOUBTFUL_AREA = 0.25
+# Score of a candidate that is surely a particle.
+_SURE = 0.5
+# Sure particles cover this share of a raft, which is as large as this many of them; what is smaller may be
+# one blob, in which a few false alarms look like a raft.
+_RAFT_COVER, _RAFT_PARTICLES = 0.4, 12.0
 
 
 def judged(mask: JunkMask, x: Floats, y: Floats, diameter: Floats, score: Floats) -> JunkMask:
-    """Give the mask, or an all-clear one where the candidates of the micrograph speak against it.
+    """Give the mask without what the candidates of the micrograph speak against.
 
-    A large mask that holds most of the evidence for particles is not believed: there carbon or gold fills
-    most of the view, and what differs from the dominant level is the ice.
+    Patches that sure particles cover are rafts of particles: from afar they look like one dark patch. And a
+    large mask that holds most of the evidence for particles is not believed at all: there carbon or gold
+    fills most of the view, and what differs from the dominant level is the ice.
     """
+    sure = score >= _SURE
+    mask = _without_rafts(mask, x[sure], y[sure], diameter[sure])
     if mask.area < _DOUBTFUL_AREA or len(x) == 0:
         return mask
     evidence = score**2
     on_junk = evidence[mask.share(x, y, diameter) > MOST].sum()
     return mask.cleared() if on_junk > 0.5 * evidence.sum() else mask
+
+
+def _without_rafts(mask: JunkMask, x: Floats, y: Floats, diameter: Floats) -> JunkMask:
+    """Clear the patches that particles at these places, all of about one size, cover."""
+    if len(x) == 0 or not mask.array.any():
+        return mask
+    labels, count = ndimage.label(mask.array)
+    index = np.arange(count + 1)
+    size = float(np.median(diameter))
+    area = np.bincount(labels.ravel(), minlength=count + 1) * np.prod(mask.cell)
+    covered = np.asarray(ndimage.mean(mask.near(x, y, size / 2), labels, index))
+    rafts = (area >= _RAFT_PARTICLES * np.pi * size**2 / 4) & (covered >= _RAFT_COVER)
+    return replace(mask, array=mask.array & ~rafts[labels])
 
 
 def junk_of(mask: JunkMask | None, x: Floats, y: Floats, diameter: Floats) -> Floats:

@@ -56,6 +56,42 @@ def test_a_small_mask_is_believed_even_where_all_candidates_lie_on_it() -> None:
     assert at([10.0, 20.0], [0.9, 0.9], half_mask(0.2)) == [1.0, 1.0]
 
 
+def raft(spacing: float, side: float, score: float = 0.9) -> tuple[JunkMask, np.ndarray]:
+    """Mask a square of this side in a view of 400 px, with particles 20 px across on a grid in it."""
+    array = np.zeros((200, 200), dtype=bool)
+    array[: round(side / 2), : round(side / 2)] = True
+    mask = JunkMask(array, (400, 400))
+    place = np.arange(spacing / 2, side, spacing)
+    x, y = (axis.ravel() for axis in np.meshgrid(place, place))
+    return judged(mask, x, y, np.full_like(x, 20.0), np.full_like(x, score)), array
+
+
+@pytest.mark.parametrize("side", [66.0, 160.0])
+def test_what_sure_particles_cover_is_a_raft_of_them(side: float) -> None:
+    mask, _ = raft(spacing=22.0, side=side)
+    assert not mask.array.any()
+    assert not mask.doubted
+
+
+@pytest.mark.parametrize(
+    ("spacing", "side", "score"), [(40.0, 160.0, 0.9), (22.0, 160.0, 0.4), (20.0, 60.0, 0.9)]
+)
+def test_few_or_unsure_particles_and_small_blobs_leave_the_mask_as_it_is(
+    spacing: float, side: float, score: float
+) -> None:
+    mask, array = raft(spacing, side, score)
+    np.testing.assert_array_equal(mask.array, array)
+
+
+def test_a_raft_does_not_clear_other_patches() -> None:
+    array = np.zeros((100, 100), dtype=bool)
+    array[:40, :40] = array[60:, 60:] = True
+    x, y = (axis.ravel() for axis in np.meshgrid(np.arange(5.0, 40, 10), np.arange(5.0, 40, 10)))
+    mask = judged(JunkMask(array, (100, 100)), x, y, np.full_like(x, 10.0), np.full_like(x, 0.9))
+    assert not mask.array[:40, :40].any()
+    assert mask.array[60:, 60:].all()
+
+
 def test_scores_fade_with_the_share_but_under_keep() -> None:
     junk = np.array([0.0, 0.5, 1.0])
     np.testing.assert_allclose(fade_of(junk, "flag"), [1.0, 0.6, 0.2])
