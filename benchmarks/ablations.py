@@ -10,7 +10,7 @@ Groups (`--group` may be given several times; default all):
 - `data`: simulation only, real only (KLH training prefixes), both.
 - `simulator`: each group of the simulator's effects switched off in turn.
 - `network`: encoder, pyramid, subnets and crops of other sizes, each with as many steps as take the time of
-  the shipped network's, as timed in the run (`seconds.json`): accuracy by the hour.
+  the shipped network's, as timed in the run without the loading of crops (`seconds_*.json`).
 
 Every variant trains from a random start with equal steps (but `network`), batch, crops, seed and number of
 simulated micrographs, and is judged on development data (KLH prefixes 012 and 013 at either focus) and on
@@ -211,7 +211,7 @@ class Bench:
 
     def seconds_a_step(self) -> dict[str, float]:
         """Time a training step of every variant of the group `network`, in turns; once."""
-        note = self.out / "seconds.json"
+        note = self.out / f"seconds_{self.crop_px}px.json"
         if not note.is_file():
             recipes = {one.name: self.recipe(replace(one, equal_time=False)) for one in groups()["network"]}
             note.write_text(json.dumps(time_steps(recipes, self.device), indent=1) + "\n")

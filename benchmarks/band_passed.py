@@ -5,8 +5,8 @@
 Band-passed copies of KLH near to focus cost the shipped weights more than any other copy. Two networks start
 from them and go on with the training prefixes of KLH alone, four crops in five near to focus, one on the
 micrographs as they are and one on their band-passed copies. All three are judged on the development prefixes
-near to focus, as they are and band-passed: what the copies cost a network made for them, no general one wins
-back. Prints a Markdown table; what is there in `--out` is not made again.
+near to focus, as they are and band-passed: what the copies cost a network made for them, a general one will
+hardly win back. Prints a Markdown table; what is there in `--out` is not made again.
 """
 
 from __future__ import annotations
