@@ -16,7 +16,14 @@ from cryopick_cli.formats.collection import read_collection
 from cryopick_cli.formats.coordinates import empty_coordinates
 from cryopick_cli.formats.inputs import output_tree
 from cryopick_cli.formats.micrograph import read_micrograph_header
-from cryopick_cli.picking.earlier_run import RECORD_FILE, SUMMARY_FILE, Run, read_run, rows_of_summary
+from cryopick_cli.picking.earlier_run import (
+    RECORD_FILE,
+    SUMMARY_FILE,
+    Run,
+    read_run,
+    refuse_replacing,
+    rows_of_summary,
+)
 from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.recut import FilterConfig
@@ -106,7 +113,8 @@ def read_input(path: Path) -> FilterInput:
     Raises
     ------
     InputError
-        If it is missing, or notes of it are.
+        If it is missing, or notes of it are; if it was interrupted before a micrograph was picked, or while
+        it replaced another run.
     CryopickError
         If its record is damaged.
     """
@@ -115,6 +123,8 @@ def read_input(path: Path) -> FilterInput:
         earlier = read_run(path)
         if any(row.done for row, _ in earlier.micrographs.values()):
             return FilterInput(path, record, earlier.micrographs, True, earlier.as_picked)
+    else:
+        refuse_replacing(path.parent)
     read = {name: (_row_of(name, table), table) for name, table in read_collection([path]).items()}
     # A table has no line of micrographs without candidates, or of those that failed; the summary has.
     rest = {name: (row, empty_coordinates()) for name, row in rows_of_summary(path).items()}

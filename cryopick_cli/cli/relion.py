@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import torch
@@ -103,14 +104,13 @@ def relion(
 
 def _pick(job: RelionJob, run: PickingRun, micrographs: str) -> None:
     """Run the steps, write what RELION wants beside the picks, and settle how the job ended."""
-    if not job.abort_requested:
-        run.calibrate()
+    if job.abort_requested:
+        _stop(job, run, "before it began; the folder is as it was")
+    run.calibrate()
     rows = run.pick()
     candidates = run.conclude(rows)
     if len(rows) < len(run.sources):
-        job.outcome = Outcome.ABORTED
-        run.console.warn(f"stopped by RELION after {len(rows)} of {len(run.sources)} micrographs")
-        click.get_current_context().exit(EXIT_INTERRUPTED)
+        _stop(job, run, f"after {len(rows)} of {len(run.sources)} micrographs")
     if not any(row.done for row in rows):
         click.get_current_context().exit(1)
     table = name_in_project(Path(micrographs), job.folder)
@@ -124,3 +124,9 @@ def _pick(job: RelionJob, run: PickingRun, micrographs: str) -> None:
         )
     job.write_nodes(picking_nodes(version))
     job.outcome = Outcome.SUCCESS
+
+
+def _stop(job: RelionJob, run: PickingRun, when: str) -> NoReturn:
+    job.outcome = Outcome.ABORTED
+    run.console.warn(f"stopped by RELION {when}")
+    click.get_current_context().exit(EXIT_INTERRUPTED)

@@ -27,6 +27,8 @@ from cryopick_cli.formats.coordinates import (
 from cryopick_cli.formats.star_blocks import find_block, quoted, read_star_blocks, read_text, star_table
 
 X, Y, MERIT, NAME = "rlnCoordinateX", "rlnCoordinateY", "rlnAutopickFigureOfMerit", "rlnMicrographName"
+# The lists of what a picking job has written: that of RELION 4 and 5, and that of 3.1.
+LIST_FILE, SUFFIX_FILE = "autopick.star", "coords_suffix_autopick.star"
 # Topaz's name for it before 0.2.3, and still that of its coordinates_to_star.
 _OLD_TOPAZ_MERIT = "rlnParticleScore"
 # RELION's own value for a coordinate that no picker rated, and crYOLO's.

@@ -46,19 +46,20 @@ def read_run(folder: Path) -> EarlierRun:
     Raises
     ------
     InputError
-        If notes of micrographs that were picked are missing or damaged, or are those of a run that was being
-        replaced.
+        If notes of micrographs that were picked are missing or damaged; if the run was interrupted before a
+        micrograph was picked, or while it replaced another.
     """
     notes, record = Notes(folder), record_in(folder)
-    if REPLACING in record:
-        raise InputError(
-            f"{folder}: found a run that was interrupted while it replaced another, expected a whole one; "
-            "repeat the command that was interrupted"
-        )
+    refuse_replacing(folder)
+    told = rows_of_summary(folder)
     if not notes.names():
+        if not told and {"pick", "filter"} & settings_in(folder).keys():
+            raise InputError(
+                f"{folder}: found a run that was interrupted before a micrograph was picked, expected one "
+                "with picks; repeat the command that was interrupted, cryopick pick with --resume"
+            )
         return EarlierRun({}, as_picked=True)
     picked, noted = _read_as_picked(notes)
-    told = rows_of_summary(folder)
     lost = [name for name, row in told.items() if row.done and name not in picked]
     if lost:
         raise InputError(
@@ -70,6 +71,21 @@ def read_run(folder: Path) -> EarlierRun:
     cut = FROM_A_CUT in record or ("filter" in settings_in(folder) and not (noted or begun))
     run = {name: picked.pop(name, (row, empty_coordinates())) for name, row in told.items()} | picked
     return EarlierRun(run, as_picked=not cut)
+
+
+def refuse_replacing(folder: Path) -> None:
+    """See that a folder does not hold what is left of a run that was being replaced.
+
+    Raises
+    ------
+    InputError
+        If it does.
+    """
+    if REPLACING in record_in(folder):
+        raise InputError(
+            f"{folder}: found a run that was interrupted while it replaced another, expected a whole one; "
+            "repeat the command that was interrupted"
+        )
 
 
 def _read_as_picked(notes: Notes) -> tuple[Run, bool]:

@@ -26,7 +26,7 @@ from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import MASK_SUFFIX, write_micrograph
 from cryopick_cli.formats.registry import FORMATS, write_coordinates
 from cryopick_cli.formats.relion_nodes import name_in_project
-from cryopick_cli.formats.star import write_coordinate_list
+from cryopick_cli.formats.star import LIST_FILE, SUFFIX_FILE, write_coordinate_list
 from cryopick_cli.picking.earlier_run import (
     PICKS_FILE,
     RECORD_FILE,
@@ -40,8 +40,8 @@ from cryopick_cli.picking.notes import Notes, Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
 
-LIST_FILE, CURVE_FILE = "autopick.star", "threshold_curve.csv"
-_TABLES = (PICKS_FILE, SUMMARY_FILE, LIST_FILE, CURVE_FILE)
+CURVE_FILE = "threshold_curve.csv"
+_TABLES = (PICKS_FILE, SUMMARY_FILE, LIST_FILE, SUFFIX_FILE, CURVE_FILE)
 PICKS_COLUMNS = (
     *("micrograph", "x", "y", "diameter_px", "diameter_A", "score", "accepted"),
     *("junk", "score_without_junk", "threshold"),
@@ -62,7 +62,6 @@ class RunFolder:
         self.folder = folder
         self.config = config
         self._notes = Notes(folder)
-        self._sources: Sequence[MicrographSource] = ()
         self._replaced: list[str] = []  # formats of the run that this one replaces, while it is there
 
     def prepare(
@@ -95,7 +94,6 @@ class RunFolder:
             )
         if not (overwrite or self.holds_run):
             self._refuse_foreign_files(sources)
-        self._sources = sources
         self._replaced = self._formats_to_remove(overwrite=overwrite)
         make_folder(self.folder)
         self._notes.make_folder()
@@ -111,22 +109,20 @@ class RunFolder:
     def remove_replaced(self) -> None:
         """Remove the run that this one replaces; done once the record of this one stands, with `marks`.
 
-        Only tables and names that its own notes give are touched. What this run writes again stays until
-        then, but for tables, which would tell of the wrong run.
+        Only tables and names that its own notes give are touched: tables first, which tell of the whole run,
+        and the notes last, so that no file is left that nothing names, wherever this is interrupted.
         """
-        formats, given = self._replaced, {source.relative for source in self._sources}
-        if not formats:
+        if not self._replaced:
             return
-        for relative in self._notes.names():
-            stale = {self.path_of(relative, name) for name in formats if not FORMATS[name].one_file}
-            if relative in given:
-                stale -= {self.path_of(relative, name) for name in self._own_files()}
-            for path in (*stale, picture_of(self.folder, relative), self.mask_path_of(relative)):
-                path.unlink(missing_ok=True)
-        joint = [self._joint_file(name) for name in formats if FORMATS[name].one_file]
+        joint = [self._joint_file(name) for name in self._replaced if FORMATS[name].one_file]
         tables = [self.folder / name for name in _TABLES]
         for path in (*tables, *joint, *(one.with_suffix(GROUP_SUFFIX) for one in joint)):
             path.unlink(missing_ok=True)
+        apart = [name for name in self._replaced if not FORMATS[name].one_file]
+        for relative in self._notes.names():
+            coordinates = [self.path_of(relative, name) for name in apart]
+            for path in (*coordinates, picture_of(self.folder, relative), self.mask_path_of(relative)):
+                path.unlink(missing_ok=True)
         self._notes.remove()
         self._notes.make_folder()
         self._replaced = []
@@ -151,6 +147,14 @@ class RunFolder:
         written = all(path.exists() for path in self._files_of(row.relative))
         return row if written and row.name == source.name and row.stamp == stamp_of(source.path) else None
 
+    def _check_cleared(self) -> None:
+        """See that nothing is written, or removed, while the run that is to be replaced is there."""
+        if self._replaced:
+            raise RuntimeError(
+                f"{self.folder}: found the run that this one replaces, expected it removed before its files "
+                "are written"
+            )
+
     def write(self, result: Result) -> Row:
         """Write the coordinate files of one micrograph and keep its candidates.
 
@@ -158,7 +162,10 @@ class RunFolder:
         ------
         OutputError
             If a file cannot be written.
+        RuntimeError
+            If the run that this one replaces is still there.
         """
+        self._check_cleared()
         source, picks = result.source, result.picks
         if picks is None:
             self._discard(source.relative)
@@ -200,7 +207,10 @@ class RunFolder:
         ------
         OutputError
             If a file cannot be written.
+        RuntimeError
+            If the run that this one replaces is still there.
         """
+        self._check_cleared()
         accepted = picks[picks["accepted"]]
         median = round(float(accepted["diameter_px"].median()), 2) if len(accepted) else None
         row = replace(row, picks=len(accepted), median_diameter_px=median)
@@ -222,7 +232,13 @@ class RunFolder:
         -------
         DataFrame
             As in ``picks.csv``, with ``figure_of_merit``.
+
+        Raises
+        ------
+        RuntimeError
+            If the run that this one replaces is still there.
         """
+        self._check_cleared()
         rows = [*rows, *self._other_rows(rows)]
         done = [row for row in rows if row.done]
         known = candidates or {}

@@ -488,6 +488,15 @@ def test_an_interrupted_overwrite_leaves_the_old_run_or_one_to_be_resumed(
     if when == "calibrate":
         assert {path: path.read_bytes() for path in before} == before
         return
+    for source in ("out", "out/picks.csv"):
+        cut = CliRunner().invoke(cli, ["filter", "--in", source, "--out", "cut"])
+        assert cut.exit_code == 1
+        if when == "remove_replaced":
+            assert "out: found a run that was interrupted while it replaced another" in cut.stderr
+        elif source == "out":
+            assert "out: found a run that was interrupted before a micrograph was picked" in cut.stderr
+            assert "repeat the command that was interrupted, cryopick pick with --resume" in cut.stderr
+    assert not Path("cut").exists()
     picked.clear()
     resumed = pick("--threshold", "0.4", "--resume")
     assert resumed.exit_code == 0, resumed.output

@@ -214,9 +214,21 @@ def test_an_abort_asked_for_before_the_start_is_obeyed_at_once(run: Callable[...
     (JOB / "RELION_JOB_ABORT_NOW").touch()
     result = run()
     assert result.exit_code == 130
-    assert "stopped by RELION after 0 of 2 micrographs" in result.stderr
+    assert "stopped by RELION before it began; the folder is as it was" in result.stderr
     assert marks() == [ABORTED]
-    assert not list(JOB.rglob("m1_autopick.star"))
+    assert [path.name for path in JOB.rglob("*") if path.is_file()] == [ABORTED]
+
+
+def test_an_overwrite_that_is_stopped_before_the_start_leaves_the_earlier_run(
+    run: Callable[..., Result],
+) -> None:
+    assert run("--threshold", "0.3").exit_code == 0
+    before = {path: path.read_bytes() for path in JOB.rglob("*") if path.is_file()}
+    (JOB / "RELION_JOB_ABORT_NOW").touch()
+    assert run("--threshold", "0.4", "--overwrite", "Yes").exit_code == 130
+    assert marks() == [ABORTED]
+    del before[JOB / SUCCESS]
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_an_interrupt_counts_as_an_abort(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:

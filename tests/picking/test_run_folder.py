@@ -16,6 +16,7 @@ from cryopick_cli.errors import ConfigError, InputError, OutputError
 from cryopick_cli.formats.coordinates import make_coordinates
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.registry import read_coordinates
+from cryopick_cli.formats.star import write_coords_suffix
 from cryopick_cli.picking.earlier_run import RECORD_FILE, read_run
 from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.outputs import OutputConfig
@@ -383,7 +384,47 @@ def test_a_run_that_is_to_be_replaced_stays_until_the_record_of_the_new_one_stan
     assert folder.marks == {"replacing": ["star", "box"]}
     folder.remove_replaced()
     assert folder.marks == {}
-    assert files_below(Path("out")) == {"m.box", "run.json"}
+    assert files_below(Path("out")) == {"run.json"}
+
+
+@pytest.mark.usefixtures("here")
+def test_nothing_is_written_before_the_run_that_is_replaced_is_removed() -> None:
+    earlier_run("star,box", "m")
+    before = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
+    folder = RunFolder(Path("out"), CONFIG)
+    folder.prepare([make_source("m")], overwrite=True, resume=False)
+    for write in (folder.finish, lambda _: folder.write(picked(make_source("m")))):
+        with pytest.raises(RuntimeError, match="out: found the run that this one replaces"):
+            write([])
+    assert {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("flags", [{"resume": True}, {"overwrite": True}])
+@pytest.mark.parametrize("left", range(5))
+def test_wherever_a_removal_is_interrupted_no_file_is_left_that_nothing_names(
+    left: int, flags: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With fewer micrographs and formats, of which none is written before it goes on."""
+    earlier_run("star,box", "m", "gone")
+    unlink, count = Path.unlink, iter([*range(left)])
+
+    def interrupt(path: Path, missing_ok: bool = False) -> None:
+        if path.exists() and next(count, None) is None:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok=missing_ok)
+
+    folder = RunFolder(Path("out"), OutputConfig(format="star"))
+    folder.prepare([make_source("m")], overwrite=True, resume=False)
+    record = json.loads(Path("out/run.json").read_text())
+    Path("out/run.json").write_text(json.dumps(record | folder.marks))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", interrupt)
+        folder.remove_replaced()
+    again = RunFolder(Path("out"), OutputConfig(format="star"))
+    again.prepare([make_source("m")], **{"overwrite": False, "resume": False, **flags})
+    again.remove_replaced()
+    assert files_below(Path("out")) == {"run.json"}
 
 
 @pytest.mark.usefixtures("here")
@@ -398,12 +439,13 @@ def test_a_replacement_that_was_interrupted_is_known_and_finished(flags: dict[st
     folder.prepare([make_source("m")], **{"overwrite": False, "resume": False, **flags})
     assert folder.row_of(make_source("m")) is None
     folder.remove_replaced()
-    assert files_below(Path("out")) == {"m.box", "m_autopick.star", "run.json"}
+    assert files_below(Path("out")) == {"run.json"}
 
 
 @pytest.mark.usefixtures("here")
 def test_overwriting_removes_formats_that_are_no_longer_asked_for() -> None:
     earlier_run("star,box,cbox,topaz,cs", "m")
+    write_coords_suffix(Path("out/coords_suffix_autopick.star"), "micrographs.star")
     box = OutputConfig(format="box")
     folder = RunFolder(Path("out"), box)
     folder.prepare([make_source("m")], overwrite=True, resume=False)
