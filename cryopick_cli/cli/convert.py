@@ -21,10 +21,10 @@ from cryopick_cli.formats.cryosparc import without_uid
 from cryopick_cli.formats.inputs import MicrographSource, find_micrographs
 from cryopick_cli.formats.micrograph import is_micrograph_name, read_micrograph_header, split_suffix
 from cryopick_cli.formats.registry import FORMATS, CoordinateFormat, format_of
-from cryopick_cli.formats.star import write_coordinate_list, write_coords_suffix
+from cryopick_cli.formats.relion_project import Project
+from cryopick_cli.formats.star import LIST_FILE, SUFFIX_FILE, write_coordinate_list, write_coords_suffix
 from cryopick_cli.formats.transform import TransformConfig, transform_coordinates
 
-LIST_FILE, SUFFIX_FILE = "autopick.star", "coords_suffix_autopick.star"
 _SIZE = re.compile(r"^(\d+)x(\d+)$")
 NAMES = click.Choice(list(FORMATS))
 
@@ -134,7 +134,8 @@ def convert(
     """
     known = _output_format(out, to_format)
     tables = read_collection((*inputs, *more_inputs), from_format, cs_flip_y=cs_flip_y)
-    sources = find_micrographs(micrographs) if micrographs else []
+    project = Project(out)
+    sources = project.name_micrographs(find_micrographs(micrographs)) if micrographs else []
     targets = _targets(tables, sources, pattern)
     if len(targets) < len(tables):
         first = next(name for name in tables if name not in targets)
@@ -159,10 +160,10 @@ def convert(
     trees = {target.name: target.source.relative for target in targets.values() if target.source is not None}
     written = write_collection(out, converted, known, write_options, trees)
     if known.name == "star" and sources and not names_file(out, known):
-        pairs = [(name, path.as_posix()) for name, path in written.items()]
+        pairs = [(name, project.name(path)) for name, path in written.items()]
         write_coordinate_list(out / LIST_FILE, pairs, overwrite=overwrite)
         if len(micrographs) == 1 and micrographs[0].endswith(".star"):
-            write_coords_suffix(out / SUFFIX_FILE, micrographs[0], overwrite=overwrite)
+            write_coords_suffix(out / SUFFIX_FILE, project.name(Path(micrographs[0])), overwrite=overwrite)
     _report(console, known, tables, converted, sorted(set(written.values())))
 
 

@@ -12,8 +12,8 @@ from cryopick_cli.cli.console import Console
 from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.cli.run import PickingRun
 from cryopick_cli.formats.inputs import find_micrographs
-from cryopick_cli.formats.relion_nodes import name_in_project
-from cryopick_cli.formats.star import write_coords_suffix
+from cryopick_cli.formats.relion_project import Project
+from cryopick_cli.formats.star import SUFFIX_FILE, write_coords_suffix
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
 from cryopick_cli.picking.batch import Batch
@@ -67,7 +67,8 @@ def pick(
     centres in pixels of the micrograph, origin at the first stored pixel, y down the stored rows.
     """
     record = RunRecord.start()
-    sources = find_micrographs(inputs)
+    project = Project(out)
+    sources = project.name_micrographs(find_micrographs(inputs))
     config = replace(config, seed=seed, box_size_px=files.box_size)
     chosen = choose_device(device)
     console.say(f"Device: {chosen.device} ({chosen.reason})")
@@ -81,8 +82,7 @@ def pick(
     rows = run.pick()
     run.conclude(rows)
     if "star" in files.formats and (table := _only_star(inputs)):
-        named = name_in_project(Path(table), out)
-        write_coords_suffix(out / "coords_suffix_autopick.star", named, overwrite=True)
+        write_coords_suffix(out / SUFFIX_FILE, project.name(Path(table)), overwrite=True)
     if not all(row.done for row in rows):
         click.get_current_context().exit(1)
 

@@ -20,8 +20,9 @@ from cryopick_cli.cli.record import RunRecord
 from cryopick_cli.cli.run import PickingRun
 from cryopick_cli.formats.inputs import find_micrographs
 from cryopick_cli.formats.relion_job import Outcome, RelionJob
-from cryopick_cli.formats.relion_nodes import name_in_project, picking_nodes, project_version
-from cryopick_cli.formats.star import write_coords_suffix
+from cryopick_cli.formats.relion_nodes import picking_nodes
+from cryopick_cli.formats.relion_project import Project
+from cryopick_cli.formats.star import SUFFIX_FILE, write_coords_suffix
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, find_weights, load_model
 from cryopick_cli.picking.batch import Batch
@@ -86,7 +87,8 @@ def relion(
     warn_of_unused_labels(console)
     if threads is not None:
         torch.set_num_threads(threads)
-    sources = find_micrographs([micrographs])
+    project = Project(job.folder)
+    sources = project.name_micrographs(find_micrographs([micrographs]))
     with_star = ",".join(dict.fromkeys(("star", *files.formats)))
     folder = RunFolder(job.folder, replace(files, format=with_star))
     folder.prepare(sources, overwrite=overwrite, resume=not overwrite)
@@ -99,10 +101,10 @@ def relion(
         console, record, folder, batch, sources, not overwrite, pictures, lambda: job.abort_requested
     )
     run.describe(find_weights(weights or DEFAULT_WEIGHTS))
-    _pick(job, run, micrographs)
+    _pick(job, project, run, micrographs)
 
 
-def _pick(job: RelionJob, run: PickingRun, micrographs: str) -> None:
+def _pick(job: RelionJob, project: Project, run: PickingRun, micrographs: str) -> None:
     """Run the steps, write what RELION wants beside the picks, and settle how the job ended."""
     if job.abort_requested:
         _stop(job, run, "before it began; the folder is as it was")
@@ -113,16 +115,14 @@ def _pick(job: RelionJob, run: PickingRun, micrographs: str) -> None:
         _stop(job, run, f"after {len(rows)} of {len(run.sources)} micrographs")
     if not any(row.done for row in rows):
         click.get_current_context().exit(1)
-    table = name_in_project(Path(micrographs), job.folder)
-    write_coords_suffix(job.folder / "coords_suffix_autopick.star", table, overwrite=True)
+    write_coords_suffix(job.folder / SUFFIX_FILE, project.name(Path(micrographs)), overwrite=True)
     write_logfile(job.folder / LOGFILE, f"cryopick: {job.folder.as_posix()}", rows, candidates)
-    version = project_version(job.folder)
-    if version is None:
+    if project.version is None:
         run.console.say(
             f"{job.folder}: found no pipeline of RELION beside it that tells the version, so its files are "
             "offered under the names of 3.1, 4.0 and 5.0 alike"
         )
-    job.write_nodes(picking_nodes(version))
+    job.write_nodes(picking_nodes(project.version))
     job.outcome = Outcome.SUCCESS
 
 

@@ -32,7 +32,7 @@ class MicrographSource:
     path : Path
         The file; it may be missing.
     name : str
-        As its list gives it, letter by letter; what ``rlnMicrographName`` must be.
+        As its list gives it, letter by letter, else its path; what ``rlnMicrographName`` must be.
     relative : str
         Path below the output folder, without suffix, with forward slashes; different for every source of a
         run.
@@ -44,6 +44,8 @@ class MicrographSource:
         cryoSPARC's identifiers of the exposure and its group.
     shape : (int, int) or None
         (rows, columns) where the list tells them, as cryoSPARC's does; None leaves it to the file.
+    listed : bool
+        Whether a list or a table gave the name.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class MicrographSource:
     uid: int | None = None
     exposure_group: int | None = None
     shape: tuple[int, int] | None = None
+    listed: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,9 @@ def _from_paths(paths: Sequence[Path], root: Path, names: Sequence[str] | None =
     for path, name in zip(paths, names or [path.as_posix() for path in paths], strict=True):
         absolute = _absolute(path)
         below = absolute.relative_to(absolute_root).as_posix()
-        source = MicrographSource(path=path, name=name, relative=_without_suffix(below))
+        source = MicrographSource(
+            path=path, name=name, relative=_without_suffix(below), listed=names is not None
+        )
         found.append(_Found(source, _without_suffix(absolute.as_posix())))
     return found
 
@@ -222,6 +227,7 @@ def _from_star_row(row: star_micrographs.StarMicrograph) -> _Found:
         relative=_without_suffix(star_micrographs.below_job(row.name)),
         pixel_size=row.pixel_size,
         optics_group=row.optics_group,
+        listed=True,
     )
     return _Found(source, _without_suffix(row.name))
 
@@ -235,6 +241,7 @@ def _from_exposure(exposure: cryosparc.Exposure) -> _Found:
         uid=exposure.uid,
         exposure_group=exposure.group,
         shape=exposure.shape,
+        listed=True,
     )
     return _Found(source, source.relative)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from cryopick_cli.errors import OutputError
 from cryopick_cli.formats.atomic import write_text
-from cryopick_cli.formats.relion_nodes import OutputNode, name_in_project
+from cryopick_cli.formats.relion_nodes import OutputNode
+from cryopick_cli.formats.relion_project import Project
 from cryopick_cli.formats.star_blocks import quoted, star_table
 
 ABORT_REQUEST = "RELION_JOB_ABORT_NOW"
@@ -77,7 +78,8 @@ class RelionJob:
         OutputError
             If the file cannot be written.
         """
-        names = [name_in_project(self.folder / node.file, self.folder) for node in nodes]
+        project = Project(self.folder)
+        names = [project.name(self.folder / node.file) for node in nodes]
         rows = [(quoted(name), node.label, str(node.kind)) for name, node in zip(names, nodes, strict=True)]
         columns = ["rlnPipeLineNodeName", "rlnPipeLineNodeTypeLabel", "rlnPipeLineNodeType"]
         write_text(self.folder / NODES_FILE, star_table("output_nodes", columns, rows), overwrite=True)

@@ -25,7 +25,7 @@ from cryopick_cli.formats.cryosparc_group import SUFFIX as GROUP_SUFFIX
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import MASK_SUFFIX, write_micrograph
 from cryopick_cli.formats.registry import FORMATS, write_coordinates
-from cryopick_cli.formats.relion_nodes import name_in_project
+from cryopick_cli.formats.relion_project import Project
 from cryopick_cli.formats.star import LIST_FILE, SUFFIX_FILE, write_coordinate_list
 from cryopick_cli.picking.earlier_run import (
     PICKS_FILE,
@@ -252,7 +252,8 @@ class RunFolder:
         write_text(self.folder / PICKS_FILE, _as_csv(table), overwrite=True)
         self._write_summary(rows)
         if _STAR in self.config.formats:
-            files = [name_in_project(self.path_of(row.relative, _STAR), self.folder) for row in done]
+            project = Project(self.folder)
+            files = [project.name(self.path_of(row.relative, _STAR)) for row in done]
             listed = zip([row.name for row in done], files, strict=True)
             write_coordinate_list(self.folder / LIST_FILE, listed, overwrite=True)
         self._write_joint_files(joined, done)

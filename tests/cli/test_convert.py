@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import starfile
 from click.testing import CliRunner, Result
 
 from cryopick_cli.cli.main import cli
@@ -51,6 +52,24 @@ def test_to_a_file_a_micrograph_in_the_micrographs_tree_with_relions_list(projec
     assert Path("AutoPick/coords_suffix_autopick.star").read_text() == "micrographs.star\n"
     assert "coordinates read     3" in result.stdout
     assert "coordinates written  2" in result.stdout
+
+
+@pytest.mark.parametrize("micrographs", ["micrographs.star", "MotionCorr"])
+def test_called_from_elsewhere_it_names_files_from_the_projects_root(
+    project: Path, monkeypatch: pytest.MonkeyPatch, micrographs: str
+) -> None:
+    Path("default_pipeline.star").touch()
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    given = ("-i", "../picks.csv", "--to", "star", "--micrographs", f"../{micrographs}")
+    done(*given, "-o", "../AutoPick")
+    listed = starfile.read("../AutoPick/autopick.star")
+    names = listed["rlnMicrographName"].tolist()
+    assert names == [f"MotionCorr/job002/Movies/g{number}/m{number}.mrc" for number in (1, 2)]
+    assert all(name.startswith("AutoPick/") for name in listed["rlnMicrographCoordinates"])
+    suffix = Path("../AutoPick/coords_suffix_autopick.star")
+    assert suffix.exists() == (micrographs == "micrographs.star")
+    assert not suffix.exists() or suffix.read_text() == "micrographs.star\n"
 
 
 def test_the_ending_of_one_file_tells_the_format(project: Path) -> None:

@@ -708,3 +708,21 @@ def test_one_micrographs_star_gives_relion_3_its_coordinates(pick: Pick, weights
         suffix = Path(out) / "coords_suffix_autopick.star"
         assert suffix.exists() == written
         assert not written or suffix.read_text() == "mics.star\n"
+
+
+@pytest.mark.usefixtures("pick")
+def test_called_from_elsewhere_a_row_names_both_files_from_the_projects_root(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("default_pipeline.star").touch()
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    given = ["pick", "--in", "../mics", "--out", "../AutoPick3", "--weights", str(weights), "--device", "cpu"]
+    assert CliRunner().invoke(cli, [*given, "--pictures", "0"]).exit_code == 0
+    monkeypatch.chdir("..")
+    listed = starfile.read("AutoPick3/autopick.star")
+    expected = [[f"mics/{name}.mrc", f"AutoPick3/{name}_autopick.star"] for name in ("a", "b", "grid/c")]
+    assert listed.to_numpy().tolist() == expected
+    here = [one.replace("../", "") for one in given]
+    resumed = CliRunner().invoke(cli, [*here, "--pictures", "0", "--resume"])
+    assert "3 micrographs are done already" in resumed.stderr
