@@ -45,7 +45,7 @@ class Project:
     def __init__(self, job: Path) -> None:
         self._job = job
         above = [one for path in _ways_to(job) for one in (path, *path.parents)]
-        self._root = next((one for one in above if (one / _PIPELINE).is_file()), None)
+        self._root = next(filter(_is_root, above), None)
         self._real_root = (self._root or Path.cwd()).resolve()
         self._folders: dict[Path, Path] = {}
 
@@ -96,6 +96,11 @@ class Project:
                 if parent.resolve() == self._real_root:
                     return path.relative_to(parent)
         return folder
+
+
+def _is_root(folder: Path) -> bool:
+    """Tell whether a folder holds a project's pipeline, and not the copy that RELION leaves in every job's."""
+    return (folder / _PIPELINE).is_file() and not (folder / _JOB_PIPELINE).exists()
 
 
 def _ways_to(path: Path) -> tuple[Path, Path]:

@@ -93,6 +93,13 @@ def test_files_are_named_from_the_root_however_deep_the_job_lies(
     assert project.name(root.parent / "m.star") == (root.parent / "m.star").as_posix()
 
 
+@pytest.mark.parametrize("folder", [JOB, JOB / "again"])
+def test_the_copy_of_the_pipeline_in_a_jobs_folder_makes_it_no_project(folder: Path) -> None:
+    for pipeline in ("default_pipeline.star", JOB / "default_pipeline.star", JOB / "job_pipeline.star"):
+        Path(pipeline).touch()
+    assert Project(folder).name(folder / "m.star") == (folder / "m.star").as_posix()
+
+
 @pytest.mark.parametrize("pipeline", [True, False])
 def test_links_that_lead_into_the_project_are_no_other_place_and_those_in_it_stay(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, pipeline: bool
