@@ -23,6 +23,7 @@ from cryopick_cli.formats.coordinates import (
     empty_coordinates,
     make_coordinates,
     score_or_merit,
+    score_text,
 )
 from cryopick_cli.formats.star_blocks import read_text
 
@@ -69,7 +70,7 @@ def write_box(path: str | Path, table: pd.DataFrame, options: WriteOptions) -> N
     lines = []
     for x, y, score in zip(np.rint(kept["x"]), np.rint(kept["y"]), scores, strict=True):
         row = f"{int(x) - half}\t{int(y) - half}\t{box_size}\t{box_size}"
-        lines.append(row if np.isnan(score) else f"{row}\t{score:.6f}")
+        lines.append(row if np.isnan(score) else f"{row}\t{score_text(score)}")
     write_text(path, "".join(f"{line}\n" for line in lines), overwrite=options.overwrite)
 
 

@@ -21,6 +21,7 @@ from cryopick_cli.formats.coordinates import (
     empty_coordinates,
     make_coordinates,
     score_or_merit,
+    score_text,
 )
 from cryopick_cli.formats.star_blocks import StarBlock, find_block, read_star_blocks, read_text
 
@@ -95,11 +96,17 @@ def write_cbox(path: str | Path, table: pd.DataFrame, options: WriteOptions) -> 
     lines = ["", "data_global", "", "_cbox_format_version 1.0", " ", "", "data_cryolo", "", "loop_"]
     lines += [f"_{label} #{number}" for number, label in enumerate(_LABELS, start=1)]
     lines += [
-        " ".join("<NA>" if np.isnan(value) else f"{value:.6f}" for value in row)
+        " ".join(_as_text(label, value) for label, value in zip(_LABELS, row, strict=True))
         for row in zip(*values, strict=True)
     ]
     lines += [" ", "", "data_cryolo_include", "", "loop_", "_slice_index #1", " ", ""]
     write_text(path, "\n".join(lines), overwrite=options.overwrite)
+
+
+def _as_text(label: str, value: float) -> str:
+    if np.isnan(value):
+        return "<NA>"
+    return score_text(value) if label == "Confidence" else f"{value:.6f}"
 
 
 def _known(estimate: NDArray[np.float64]) -> NDArray[np.float64]:

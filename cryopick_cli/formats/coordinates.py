@@ -176,6 +176,11 @@ def score_or_merit(table: pd.DataFrame) -> NDArray[np.float64]:
     return table["score"].where(table["score"].notna(), table["figure_of_merit"]).to_numpy(dtype=np.float64)
 
 
+def score_text(score: float) -> str:
+    """Write a score in full, without an exponent, which not every reader of a file of boxes may know."""
+    return np.format_float_positional(score, trim="0")
+
+
 def classify_ratings(rating: ArrayLike) -> dict[str, NDArray[np.float64]]:
     """Tell which column a file's ratings are: ``score``, or ``figure_of_merit`` where one leaves 0 to 1.
 

@@ -15,7 +15,14 @@ from cryopick_cli.formats.coordinates import WriteOptions, empty_coordinates, ma
 def test_the_row_is_the_corner_the_edge_twice_and_the_score(tmp_path: Path) -> None:
     table = make_coordinates([100.4, 20], [49.6, 30], score=[0.4, 0.9])
     write_box(tmp_path / "m.box", table, WriteOptions(box_size_px=64))
-    assert (tmp_path / "m.box").read_text() == "-12\t-2\t64\t64\t0.900000\n68\t18\t64\t64\t0.400000\n"
+    assert (tmp_path / "m.box").read_text() == "-12\t-2\t64\t64\t0.9\n68\t18\t64\t64\t0.4\n"
+
+
+def test_scores_stand_in_full_and_without_an_exponent(tmp_path: Path) -> None:
+    score = np.array([0.9999995, 1 / 3, 3e-7])
+    write_box(tmp_path / "m.box", make_coordinates(np.arange(3), 2, score=score), WriteOptions(box_size_px=8))
+    assert "e" not in (tmp_path / "m.box").read_text()
+    assert read_box(tmp_path / "m.box")["score"].tolist() == score.tolist()
 
 
 @pytest.mark.parametrize("box_size", [1, 63, 64])

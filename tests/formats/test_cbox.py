@@ -69,6 +69,15 @@ def test_written_files_hold_every_candidate_in_the_table_s_order(tmp_path: Path)
     assert blocks["cryolo"]["CoordinateX"].tolist() == [70.25, 20.0]
 
 
+def test_scores_stand_in_full(tmp_path: Path) -> None:
+    score = np.array([0.9999995, 1 / 3, 3e-7])
+    table = make_coordinates(np.arange(3), 2, score=score, diameter_px=5)
+    write_cbox(tmp_path / "m.cbox", table, WriteOptions(box_size_px=8))
+    assert read_cbox(tmp_path / "m.cbox")["score"].tolist() == score.tolist()
+    found = starfile.read(tmp_path / "m.cbox", always_dict=True)["cryolo"]["Confidence"]
+    assert found.tolist() == score.tolist()
+
+
 def test_an_unknown_size_and_score_stay_unknown(tmp_path: Path) -> None:
     write_cbox(tmp_path / "m.cbox", make_coordinates([5], [6]), WriteOptions(box_size_px=8))
     read = read_cbox(tmp_path / "m.cbox")

@@ -66,7 +66,7 @@ def test_references_keep_what_is_visible_and_ignored(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("write", [write_csv, write_tsv, write_topaz])
 def test_scores_near_0_and_1_keep_their_log_odds(tmp_path: Path, write: Writer) -> None:
-    score = np.array([1 - 2.0**-40, 1 - 1e-7, 1 / 3, 1e-7, 5e-11])
+    score = np.array([0.9999996, 0.9999995, 1 / 3, 3e-7, 2e-7])
     table = make_coordinates(np.arange(5), 2, micrograph="m1", score=score, threshold=score)
     write(tmp_path / "p.txt", table, WriteOptions())
     read = read_delimited(tmp_path / "p.txt")
