@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
@@ -70,6 +71,17 @@ def from_mapping(cls: type[Config], mapping: Mapping[str, Any], where: str = "")
         raise ConfigError(
             f"{where or cls.__name__}: {error}; give every field that has no default"
         ) from error
+    except ConfigError as error:
+        raise ConfigError(_as_a_field(str(error), where)) from error
+
+
+def _as_a_field(message: str, where: str) -> str:
+    """Name the field that a message is about in place of its option, which nobody typed here."""
+    option = re.match(r"--([\w-]+): ", message)
+    if option is None:
+        return message
+    field = option[1].replace("-", "_")
+    return f"{f'{where}.' if where else ''}{field}: {message[option.end() :]}"
 
 
 def to_mapping(config: Any) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from cryopick_cli import __version__
 from cryopick_cli.cli.main import ARGV
 from cryopick_cli.errors import ConfigError, CryopickError
 from cryopick_cli.formats.atomic import write_text
-from cryopick_cli.picking.earlier_run import RECORD_FILE
+from cryopick_cli.formats.registry import FORMATS
+from cryopick_cli.picking.earlier_run import RECORD_FILE, REPLACING
 from cryopick_cli.picking.run_folder import RunFolder
 
 # Those whose version can change a result.
@@ -138,12 +139,13 @@ def read_record(path: Path, remedy: str) -> dict[str, Any]:
     Raises
     ------
     CryopickError
-        If it is no record: no JSON, or something else in the place of a table.
+        If it is no record: no JSON, or something else in the place of a table or a list.
     """
     with damaged(path, remedy):
         record = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(record, dict):
             raise ConfigError(f"found {reprlib.repr(record)}, expected an object")
+        _check_replacing(record)
         for names in _TABLES:
             table_in(record, *names)
             if isinstance(record.get("run"), dict):  # a cut holds the record of the run that it cuts
@@ -162,8 +164,15 @@ def damaged(path: Path, remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, ConfigError) as error:
+    except (OSError, ValueError, RecursionError, ConfigError) as error:
         raise CryopickError(f"{path}: not a run record ({error}); {remedy}") from error
+
+
+def _check_replacing(record: Mapping[str, Any]) -> None:
+    found = record.get(REPLACING, [*FORMATS])
+    if not isinstance(found, list) or not found or any(name not in FORMATS for name in found):
+        expected = ", ".join(FORMATS)
+        raise ConfigError(f"{REPLACING}: found {reprlib.repr(found)}, expected some of {expected}")
 
 
 def table_in(record: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Project:
 
 
 def _is_root(folder: Path) -> bool:
-    """Tell whether a folder holds a project's pipeline, and not the copy that RELION leaves in every job's."""
+    """Tell whether a folder holds a project's pipeline, not the copy that RELION leaves in every job's."""
     return (folder / _PIPELINE).is_file() and not (folder / _JOB_PIPELINE).exists()
 
 

@@ -15,7 +15,7 @@ Made = TypeVar("Made")
 
 # Micrographs in work and waiting; what more memory holds would wait for the network.
 AHEAD = 4
-# Their pixels together: two of 11520 x 8184, at some ten bytes a pixel. One that is larger is alone.
+# Their pixels together: two of 11520 x 8184. One that is larger is alone.
 MOST_PIXELS = 200_000_000
 
 

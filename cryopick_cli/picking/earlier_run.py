@@ -118,7 +118,7 @@ def record_in(folder: Path) -> dict[str, Any]:
     """Give the record of the run, or of the cut, that a folder holds; nothing where there is none to read."""
     try:
         return dict(json.loads((folder / RECORD_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 

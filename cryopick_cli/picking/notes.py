@@ -26,7 +26,7 @@ CUT_COLUMNS = ("score", "figure_of_merit", "accepted", "threshold")
 _KEPT_COLUMNS = (*COLUMNS, "junk", "score_without_junk", "threshold")
 _SUFFIX = ".json"
 # What reading a damaged note may raise.
-UNREADABLE = (OSError, ValueError, TypeError, KeyError, CryopickError)
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, RecursionError, CryopickError)
 
 
 @dataclass(frozen=True, kw_only=True)
