@@ -132,11 +132,11 @@ def train_relion(
         job.folder.resolve().name,
         lambda: job.abort_requested,
     )
-    _prepare(run, job, overwrite=overwrite)
+    if not overwrite:
+        _refuse_other_settings(run, job)
     if not no_check:
         run.check()
-    record.write(job.folder / RECORD_FILE)
-    _train(run, job)
+    _train(run, job, anew=overwrite)
 
 
 def _configure(source: SourceConfig, steps: int, seed: int, initial: Model | None) -> TrainConfig:
@@ -157,12 +157,9 @@ def _describe(particles: Path, console: Console) -> None:
     console.say(f"{len(table)} particles of {table['micrograph'].nunique()} micrographs")
 
 
-def _prepare(run: TrainingRun, job: RelionJob, *, overwrite: bool) -> None:
-    """Start anew where asked to; else what is there must have been made with the same settings."""
+def _refuse_other_settings(run: TrainingRun, job: RelionJob) -> None:
+    """See that what is there was made with the same settings."""
     path = job.folder / RECORD_FILE
-    if overwrite:
-        shutil.rmtree(run.out, ignore_errors=True)
-        path.unlink(missing_ok=True)
     if not path.exists():
         return
     earlier = read_record(path, _ANEW)
@@ -190,9 +187,15 @@ def _weights_in_words(record: Mapping[str, Any]) -> str:
     return f"{weights.get('name')}, {checksum_in_words(weights.get('sha256'))}" if weights else RANDOM_START
 
 
-def _train(run: TrainingRun, job: RelionJob) -> None:
-    """Train, write what RELION wants beside the weights, and settle how the job ended."""
+def _train(run: TrainingRun, job: RelionJob, *, anew: bool) -> None:
+    """Train, write what RELION wants beside the weights, and settle how the job ended.
+
+    ``anew`` has weights that are there removed, once nothing but training is left to do.
+    """
     if not job.abort_requested:
+        if anew:
+            shutil.rmtree(run.out, ignore_errors=True)
+        run.record.write(job.folder / RECORD_FILE)
         run.train(job.folder / RECORD_FILE, resume=True)
     done = run.losses[-1][0] if run.losses else None
     if job.abort_requested:

@@ -208,6 +208,23 @@ def test_an_abort_asked_for_before_the_start_is_obeyed_at_once(run: Callable[...
     assert not WEIGHTS.exists()
 
 
+@pytest.mark.usefixtures("project")
+def test_an_overwrite_that_ends_before_training_leaves_the_earlier_weights(
+    run: Callable[..., Result], planted: Planted, fault: tuple[str, TransformConfig]
+) -> None:
+    assert run("--steps", "1").exit_code == 0
+    before = {path: path.read_bytes() for path in (JOB / "run.json", *WEIGHTS.iterdir())}
+    (JOB / "RELION_JOB_ABORT_NOW").touch()
+    assert run("--steps", "2", "--overwrite", "Yes").exit_code == 130
+    assert {path: path.read_bytes() for path in before} == before
+    write_particles(
+        {s: transform_coordinates(t, fault[1], shape=a.shape, where=s) for s, (t, a) in planted.items()}
+    )
+    refused = run("--steps", "2", "--overwrite", "Yes")
+    assert "found coordinates that are" in refused.stderr.replace("\n", " ")
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_a_finished_job_run_again_does_nothing_and_other_settings_are_refused(
     run: Callable[..., Result],
 ) -> None:
