@@ -116,7 +116,7 @@ def test_frames_are_moved_with_the_micrographs_own_size_or_one_given(project: Pa
 
 def test_box_size(project: Path) -> None:
     done("-i", "picks.csv", "-o", "boxes", "--to", "box", "--box-size", "24")
-    assert Path("boxes/m1.box").read_text() == "-2\t-7\t24\t24\t0.900000\n"
+    assert Path("boxes/m1.box").read_text() == "-2\t-7\t24\t24\t0.9\n"
 
 
 def test_names_are_made_from_a_pattern(project: Path) -> None:
