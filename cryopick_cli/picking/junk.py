@@ -32,17 +32,18 @@ _RAFT_COVER, _RAFT_PARTICLES = 0.4, 12.0
 def judged(mask: JunkMask, x: Floats, y: Floats, diameter: Floats, score: Floats) -> JunkMask:
     """Give the mask without what the candidates of the micrograph speak against.
 
-    Patches that sure particles cover are rafts of particles: from afar they look like one dark patch. And a
-    large mask that holds most of the evidence for particles is not believed at all: there carbon or gold
-    fills most of the view, and what differs from the dominant level is the ice.
+    A large mask that holds most of the evidence for particles is not believed at all: there carbon or gold
+    fills most of the view, and what differs from the dominant level is the ice. Else patches that sure
+    particles cover are cleared: rafts of particles, which look like one dark patch from afar.
     """
-    sure = score >= _SURE
-    mask = _without_rafts(mask, x[sure], y[sure], diameter[sure])
-    if mask.area < _DOUBTFUL_AREA or len(x) == 0:
+    if len(x) == 0:
         return mask
     evidence = score**2
     on_junk = evidence[mask.share(x, y, diameter) > MOST].sum()
-    return mask.cleared() if on_junk > 0.5 * evidence.sum() else mask
+    if mask.area >= _DOUBTFUL_AREA and on_junk > 0.5 * evidence.sum():
+        return mask.cleared()
+    sure = score >= _SURE
+    return _without_rafts(mask, x[sure], y[sure], diameter[sure])
 
 
 def _without_rafts(mask: JunkMask, x: Floats, y: Floats, diameter: Floats) -> JunkMask:

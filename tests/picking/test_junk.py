@@ -83,13 +83,23 @@ def test_few_or_unsure_particles_and_small_blobs_leave_the_mask_as_it_is(
     np.testing.assert_array_equal(mask.array, array)
 
 
-def test_a_raft_does_not_clear_other_patches() -> None:
+def test_a_large_mask_of_rafts_is_not_believed_as_a_whole() -> None:
+    """What rafts leave of it would be too small to be judged."""
     array = np.zeros((100, 100), dtype=bool)
-    array[:40, :40] = array[60:, 60:] = True
-    x, y = (axis.ravel() for axis in np.meshgrid(np.arange(5.0, 40, 10), np.arange(5.0, 40, 10)))
+    array[:60, :60] = array[70:75, 70:75] = True
+    x, y = (axis.ravel() for axis in np.meshgrid(np.arange(5.0, 60, 10), np.arange(5.0, 60, 10)))
     mask = judged(JunkMask(array, (100, 100)), x, y, np.full_like(x, 10.0), np.full_like(x, 0.9))
+    assert mask.doubted
+    assert not mask.array.any()
+
+
+def test_a_raft_does_not_clear_other_patches() -> None:
+    array = np.zeros((200, 200), dtype=bool)
+    array[:40, :40] = array[60:100, 60:100] = True
+    x, y = (axis.ravel() for axis in np.meshgrid(np.arange(5.0, 40, 10), np.arange(5.0, 40, 10)))
+    mask = judged(JunkMask(array, (200, 200)), x, y, np.full_like(x, 10.0), np.full_like(x, 0.9))
     assert not mask.array[:40, :40].any()
-    assert mask.array[60:, 60:].all()
+    assert mask.array[60:100, 60:100].all()
 
 
 def test_scores_fade_with_the_share_but_under_keep() -> None:
