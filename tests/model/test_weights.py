@@ -168,7 +168,7 @@ def test_a_card_of_another_format_asks_for_an_update(folder: Path) -> None:
     [
         ("network", {"depth": 18}, r"unknown \['depth'\]"),
         ("network", {"resnet_depth": 7}, "resnet_depth: found 7"),
-        ("network", [1], r"network: found unknown \[1\]"),
+        ("network", [1], r"network: found \[1\], expected a table of settings"),
         ("operating_point", {"temperature": "hot"}, r"operating_point\.temperature: found 'hot'"),
         ("operating_point", {"temperature": 0.0}, r"found 40\.0 and 0\.0, expected two positive numbers"),
         ("sha256", None, "sha256"),
