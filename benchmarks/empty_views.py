@@ -1,4 +1,4 @@
-"""Count the picks on views without particles that lie among good micrographs, as they do in every session.
+"""Count the picks on views without particles that lie among good micrographs, as they do in real data.
 
     python benchmarks/held_out_samples.py --structures ../shared/data/structures --development --count 6 \
         --seed 301 --out development

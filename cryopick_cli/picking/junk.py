@@ -36,14 +36,16 @@ def judged(mask: JunkMask, x: Floats, y: Floats, diameter: Floats, score: Floats
     fills most of the view, and what differs from the dominant level is the ice. Else patches that sure
     particles cover are cleared: rafts of particles, which look like one dark patch from afar.
     """
-    if len(x) == 0:
-        return mask
-    evidence = score**2
-    on_junk = evidence[mask.share(x, y, diameter) > MOST].sum()
-    if mask.area >= _DOUBTFUL_AREA and on_junk > 0.5 * evidence.sum():
+    if mask.area >= _DOUBTFUL_AREA and _holds_most(mask, x, y, diameter, score**2):
         return mask.cleared()
     sure = score >= _SURE
     return _without_rafts(mask, x[sure], y[sure], diameter[sure])
+
+
+def _holds_most(mask: JunkMask, x: Floats, y: Floats, diameter: Floats, evidence: Floats) -> bool:
+    """Tell whether most of the evidence for particles lies on the mask."""
+    on_junk = evidence[mask.share(x, y, diameter) > MOST].sum()
+    return bool(on_junk > 0.5 * evidence.sum())
 
 
 def _without_rafts(mask: JunkMask, x: Floats, y: Floats, diameter: Floats) -> JunkMask:

@@ -1,6 +1,8 @@
-"""Micrographs with planted particles, whose coordinates are known and can be spoiled."""
+"""Micrographs with planted particles, whose coordinates are known and can be spoiled; an eager network."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,9 @@ from numpy.typing import NDArray
 
 from cryopick_cli.formats.coordinates import make_coordinates
 from cryopick_cli.formats.transform import TransformConfig
+from cryopick_cli.model.config import NetworkConfig
+from cryopick_cli.model.network import RetinaNet
+from cryopick_cli.model.weights import OperatingPoint, save_model
 
 SHAPE = (300, 420)
 DIAMETER = 16
@@ -35,6 +40,15 @@ def plant(seed: int) -> tuple[pd.DataFrame, NDArray[np.float32]]:
     disks = sum(np.hypot(x - cx, y - cy) <= DIAMETER / 2 for cx, cy in centres)
     array = rng.normal(0, 1, SHAPE) - np.asarray(disks)
     return make_coordinates(*np.transpose(centres)), array.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network that finds everything likely, so that it picks something everywhere."""
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    config = NetworkConfig(pyramid_channels=8, head_depth=1, head_norm_groups=4, prior_probability=0.5)
+    save_model(folder, RetinaNet(config), "tiny", OperatingPoint(), {})
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,6 @@ import pytest
 
 from cryopick_cli.formats.micrograph import write_micrograph
 from cryopick_cli.formats.registry import read_coordinates
-from cryopick_cli.model.config import NetworkConfig
-from cryopick_cli.model.network import RetinaNet
-from cryopick_cli.model.weights import OperatingPoint, save_model
 
 api = pytest.importorskip("pipeliner.api.manage_project")
 
@@ -48,22 +45,20 @@ exec {python} -c 'from cryopick_cli.cli.main import main; main()' relion "$@"
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
-    """A project with two micrographs of noise, and a network that picks something everywhere."""
+    """A project with two micrographs of noise."""
     monkeypatch.chdir(tmp_path)
     for seed, name in enumerate(MICROGRAPHS):
         noise = np.random.default_rng(seed).normal(0, 1, (120, 160))
         write_micrograph(Path(name), noise.astype(np.float32), 1.5)
     STAR.parent.mkdir(parents=True)
     STAR.write_text(TABLE + "".join(f"{name} 1\n" for name in MICROGRAPHS))
-    config = NetworkConfig(pyramid_channels=8, head_depth=1, head_norm_groups=4, prior_probability=0.5)
-    save_model(Path("tiny"), RetinaNet(config), "tiny", OperatingPoint(), {})
     Path("pick.sh").write_text(SCRIPT.format(python=sys.executable))
     Path("pick.sh").chmod(0o755)
     return api.PipelinerProject(make_new_project=True)
 
 
-def test_the_pipeliner_runs_the_job_and_takes_its_coordinates(project: object) -> None:
-    parameters = {"weights": "tiny", "diameter": "40px", "threshold": "0.3", "device": "cpu"}
+def test_the_pipeliner_runs_the_job_and_takes_its_coordinates(project: object, weights: Path) -> None:
+    parameters = {"weights": str(weights), "diameter": "40px", "threshold": "0.3", "device": "cpu"}
     options = {"_rlnJobTypeLabel": "relion.external", "fn_exe": str(Path("pick.sh").absolute())}
     for number, (label, value) in enumerate(parameters.items(), start=1):
         options |= {f"param{number}_label": label, f"param{number}_value": value}

@@ -17,9 +17,6 @@ from click.testing import CliRunner, Result
 
 from cryopick_cli.cli.main import cli
 from cryopick_cli.formats.micrograph import write_micrograph
-from cryopick_cli.model.config import NetworkConfig
-from cryopick_cli.model.network import RetinaNet
-from cryopick_cli.model.weights import OperatingPoint, save_model
 from cryopick_cli.picking.batch import Batch
 
 JOB = Path("External/job005")
@@ -46,15 +43,6 @@ _rlnMicrographName #1
 _rlnOpticsGroup #2
 """
 SUCCESS, FAILURE, ABORTED = (f"RELION_JOB_EXIT_{end}" for end in ("SUCCESS", "FAILURE", "ABORTED"))
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained network that finds everything likely, so that it picks something everywhere."""
-    folder = tmp_path_factory.mktemp("weights") / "tiny"
-    config = NetworkConfig(pyramid_channels=8, head_depth=1, head_norm_groups=4, prior_probability=0.5)
-    save_model(folder, RetinaNet(config), "tiny", OperatingPoint(), {})
-    return folder
 
 
 @pytest.fixture

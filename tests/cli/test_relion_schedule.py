@@ -16,9 +16,6 @@ import starfile
 
 from cryopick_cli.cli.relion import relion
 from cryopick_cli.formats.micrograph import write_micrograph
-from cryopick_cli.model.config import NetworkConfig
-from cryopick_cli.model.network import RetinaNet
-from cryopick_cli.model.weights import OperatingPoint, save_model
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "relion_schemes"
 FORMS = {"schedule": EXAMPLES / "Schedules" / "cryopick", "scheme": EXAMPLES / "Schemes" / "cryopick"}
@@ -82,18 +79,18 @@ def test_schedule_and_scheme_do_the_same() -> None:
 
 @pytest.mark.relion
 @pytest.mark.slow
-def test_relions_scheduler_picks_what_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relions_scheduler_picks_what_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path
+) -> None:
     """Two rounds, with a micrograph more in the second, and one on another job's table."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     shutil.copytree(EXAMPLES / "Schedules", "Schedules")
     general = "data_pipeline_general\n\n_rlnPipeLineJobCounter 1\n"
     Path("default_pipeline.star").write_text(f"\n# version 30001\n\n{general}\n")
-    network = NetworkConfig(pyramid_channels=8, head_depth=1, head_norm_groups=4, prior_probability=0.5)
-    save_model(Path("tiny"), RetinaNet(network), "tiny", OperatingPoint(), {})
     Path("Micrographs").mkdir()
     add_micrograph("m1")
-    run(weights="tiny", diameter="40px", device="cpu", angpix="1.5", wait_sec="1", max_rounds="1")
+    run(weights=str(weights), diameter="40px", device="cpu", angpix="1.5", wait_sec="1", max_rounds="1")
     assert picked("job002") == ["Micrographs/m1.mrc"]
     assert "--diameter 40px --threshold auto" in Path("External/job002/note.txt").read_text()
     add_micrograph("m2")
