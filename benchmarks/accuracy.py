@@ -171,6 +171,7 @@ def judge(
         "precision": round(counts.precision, 3),
         "recall": round(counts.recall, 3),
         "diameter ratio": round(pooled.diameter_ratio, 3),
+        "distance px": round(pooled.distance_px, 2),
     }
 
 

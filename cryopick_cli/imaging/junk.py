@@ -1,7 +1,8 @@
 """Where a micrograph shows carbon, gold, ice balls or holes in place of ice: a mask from image statistics.
 
 Junk is what differs from the dominant grey level or fine texture of the view over areas larger than a
-particle, or is a dark blob larger and darker than particles are. Nothing is learnt, nothing is looked up.
+particle, with a clear border, or is a dark blob larger and darker than particles are. Nothing is learnt,
+nothing is looked up.
 """
 
 from __future__ import annotations
@@ -63,6 +64,12 @@ class JunkConfig:
     smooth: float = field(
         default=5.0, metadata={"help": "Difference of an area's level, in spreads of the fine image there."}
     )
+    steepness: float = field(
+        default=0.125,
+        metadata={
+            "help": "Least change over a diameter at an area's border, as a share of the area's difference."
+        },
+    )
     blob_diameters: float = field(
         default=1.3, metadata={"help": "Smallest diameter of a dark blob, in particle diameters."}
     )
@@ -77,8 +84,8 @@ class JunkConfig:
                 f"short_sides_px, diameter_px: found {self.short_sides_px} and {self.diameter_px}, expected "
                 "two rising numbers and a positive one"
             )
-        if not min(self.level, self.blob, self.outlier, self.texture, self.smooth) > 0:
-            raise ConfigError("level, blob, outlier, texture, smooth: expected positive numbers")
+        if not min(self.level, self.blob, self.outlier, self.texture, self.smooth, self.steepness) > 0:
+            raise ConfigError("level, blob, outlier, texture, smooth, steepness: expected positive numbers")
         if not min(self.blob_diameters, self.area_diameters) > 1:
             raise ConfigError(
                 f"blob_diameters, area_diameters: found {self.blob_diameters} and {self.area_diameters}, "
@@ -241,13 +248,32 @@ def _dark_or_bright(small: Array, diameter: float, config: JunkConfig) -> Mask:
 def _other_level(
     levels: _Levels, spread: float, particle: float, diameter: float, config: JunkConfig
 ) -> Mask:
-    """Mark areas of another grey level; particles lying close make one too, but one that ripples."""
+    """Mark areas of another grey level with a clear border.
+
+    Particles lying close make an area too, but one that ripples; uneven illumination and ice of slowly
+    changing thickness make one whose border is gentle.
+    """
     mode, sigma = dominant_mode(levels.broad)
     difference = np.abs(levels.broad - mode)
     limit = max(config.level * spread, config.outlier * sigma, particle, _SMALLEST)
     other = opened(difference > limit, config.area_diameters * diameter / 2)
     even = ndimage.binary_propagation(other & (difference > config.smooth * levels.ripple), mask=other)
-    return _core_of_each(even, difference, _AREA_DEPTH, config.area_diameters * diameter / 2)
+    areas = _core_of_each(even, difference, _AREA_DEPTH, config.area_diameters * diameter / 2)
+    return _with_clear_border(areas, difference, config.steepness / diameter)
+
+
+def _with_clear_border(areas: Mask, difference: Array, steepness: float) -> Mask:
+    """Keep areas at whose border the difference changes by at least this share of its largest, per px."""
+    labels, count = ndimage.label(areas)
+    if count == 0:
+        return areas
+    index = np.arange(1, count + 1)
+    border = areas & ~ndimage.binary_erosion(areas, border_value=1)
+    slope = np.hypot(*np.gradient(difference))
+    typical = np.asarray(ndimage.median(slope[border], labels[border], index))
+    largest = np.asarray(ndimage.maximum(difference, labels, index))
+    gentle = np.concatenate([[False], typical < steepness * largest])
+    return np.asarray(areas & ~gentle[labels], dtype=np.bool_)
 
 
 def _compact(blobs: Mask, diameter: float) -> Mask:
@@ -281,7 +307,7 @@ def _core_of_each(blobs: Mask, depth: Array, share: float, radius: float) -> Mas
 
 
 def _other_grain(small: Array, solid: Mask, diameter: float, config: JunkConfig) -> Mask:
-    """Mark areas whose finest grain is stronger or weaker than the ice's: holes, carbon, gold."""
+    """Mark areas with a clear border whose finest grain is stronger or weaker: holes, carbon, gold."""
     grain = np.abs(small - smooth(small, 1.0))
     limit = 2.5 * float(np.median(grain))
     near = ndimage.distance_transform_edt(~solid) <= 0.75 * diameter if solid.any() else solid
@@ -295,8 +321,10 @@ def _other_grain(small: Array, solid: Mask, diameter: float, config: JunkConfig)
     if not known.any():
         return np.zeros_like(solid)
     mode, spread = dominant_mode(log[known])
-    other = known & (np.abs(log - mode) > max(config.texture, config.outlier * spread))
-    return opened(other, config.area_diameters * diameter)
+    difference = np.abs(log - mode)
+    other = known & (difference > max(config.texture, config.outlier * spread))
+    areas = opened(other, config.area_diameters * diameter)
+    return _with_clear_border(areas, difference, config.steepness / diameter)
 
 
 def dominant_mode(values: NDArray[np.floating]) -> tuple[float, float]:

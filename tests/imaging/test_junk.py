@@ -48,6 +48,15 @@ def test_plain_ice_and_slopes_of_ice_are_clean(ice: Array) -> None:
     assert find_junk(ice + slope, DIAMETER).area == 0
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_uneven_illumination_is_no_junk(side: int, ice: Array) -> None:
+    """Half of the view grows brighter or darker, and its noise stronger or weaker, over eleven diameters."""
+    ramp = np.clip(np.linspace(-0.7, 1.0, SHAPE[1], dtype=np.float32), 0, None)
+    lit = (4 * side * ramp + ice) * np.float32(1.6) ** (side * ramp)
+    assert find_junk(lit, DIAMETER).area == 0
+    assert find_junk(lit, DIAMETER, JunkConfig(steepness=1e-6)).area > 0.1
+
+
 @pytest.mark.parametrize("contrast", [0.3, 1.0, 3.0])
 @pytest.mark.parametrize(("count", "width"), [(1, 760), (3, 760), (40, 760), (180, 760), (80, 380)])
 @pytest.mark.parametrize("believed", [0.75, 1.0, 1.3])
@@ -168,6 +177,7 @@ def test_smoothing_a_view_does_not_bring_junk(ice: Array) -> None:
         ({"diameter_px": 0}, "diameter_px: found"),
         ({"short_sides_px": (512, 256)}, "short_sides_px"),
         ({"level": 0}, "level"),
+        ({"steepness": 0.0}, "steepness"),
         ({"blob_diameters": 0.9}, "expected more than 1"),
     ],
 )

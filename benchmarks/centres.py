@@ -1,0 +1,103 @@
+"""How near picks come to where the particles are, in pixels of the micrograph, at many sizes of both.
+
+    python benchmarks/centres.py
+    python benchmarks/centres.py --quality best --first 4
+
+Projected balls are planted in white noise, in which they are easy to see: what is measured is how exactly the
+network places what it surely sees, and the way from the file's pixels to its own and back. Prints a row a
+micrograph: particles, those without a pick within a quarter of the diameter, and median, 95th
+percentile and largest distance of the others, px. `accuracy.py` gives the median distance for labelled sets.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from accuracy import as_markdown
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from cryopick_cli.formats.micrograph import Micrograph
+from cryopick_cli.model.device import choose_device
+from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model, load_model
+from cryopick_cli.picking.calibrate import calibrate
+from cryopick_cli.picking.config import QUALITIES, PickConfig
+from cryopick_cli.picking.pick import pick_micrograph
+
+Floats = NDArray[np.float64]
+
+MICROGRAPHS = (
+    ((1024, 1024), 20.0),
+    ((1024, 1024), 40.0),
+    ((1023, 1531), 60.0),
+    ((3710, 3838), 60.0),
+    ((3710, 3838), 120.0),
+    ((4096, 4096), 150.0),
+    ((4092, 5760), 250.0),
+    ((8184, 11520), 300.0),
+)
+"""(rows, columns) and diameter, px."""
+
+NOISE = 1 / 150
+"""Standard deviation of the noise over the depth of a ball, for each pixel of diameter."""
+
+
+def with_balls(shape: tuple[int, int], diameter: float, seed: int) -> tuple[Micrograph, Floats]:
+    """Plant balls about one and a half diameters apart in noise; gives the centres, (n, 2) of x and y, px."""
+    rng = np.random.default_rng(seed)
+    array = rng.standard_normal(shape, dtype=np.float32) * np.float32(NOISE * diameter)
+    grid = [np.arange(diameter, side - diameter, 1.5 * diameter) for side in shape]
+    y, x = np.meshgrid(*grid, indexing="ij")
+    centres = np.column_stack([x.ravel(), y.ravel()]) + rng.uniform(-0.2, 0.2, (x.size, 2)) * diameter
+    half = int(diameter / 2) + 2
+    for column, row in centres:
+        left, top = int(np.rint(column)) - half, int(np.rint(row)) - half
+        window = slice(top, top + 2 * half + 1), slice(left, left + 2 * half + 1)
+        rows, columns = np.mgrid[window]
+        depth = 1 - ((columns - column) ** 2 + (rows - row) ** 2) / (diameter / 2) ** 2
+        array[window] -= np.sqrt(np.clip(depth, 0, None)).astype(np.float32)
+    return Micrograph(array, None, Path(f"balls of {diameter:g} px")), centres
+
+
+def judge(model: Model, micrograph: Micrograph, centres: Floats, config: PickConfig) -> Floats:
+    """Give the distance from each centre to the nearest pick, px."""
+    calibration = calibrate(model, [micrograph], ["balls"], config)
+    picks = pick_micrograph(model, micrograph, calibration, config)
+    found = picks.loc[picks["accepted"], ["x", "y"]].to_numpy()
+    distance, _ = cKDTree(found).query(centres)
+    return np.asarray(distance)
+
+
+def main() -> None:
+    """Parse the command line, plant, pick, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", default=DEFAULT_WEIGHTS)
+    parser.add_argument("--quality", default="normal", choices=QUALITIES)
+    parser.add_argument("--first", type=int, help="look at the first few micrographs only")
+    options = parser.parse_args()
+    model = load_model(options.weights, choose_device("auto"))
+    config = PickConfig(contrast="dark", quality=options.quality)
+    rows: list[dict[str, object]] = []
+    for seed, (shape, diameter) in enumerate(MICROGRAPHS[: options.first]):
+        distance = judge(model, *with_balls(shape, diameter, seed), config)
+        near = distance[distance < diameter / 4]
+        rows.append(
+            {
+                "micrograph, px": f"{shape[1]} x {shape[0]}",
+                "diameter, px": f"{diameter:g}",
+                "particles": len(distance),
+                "lost": len(distance) - len(near),
+                "median": f"{np.median(near):.2f}",
+                "95 %": f"{np.quantile(near, 0.95):.2f}",
+                "largest": f"{near.max():.2f}",
+            }
+        )
+    print(as_markdown(rows))
+
+
+if __name__ == "__main__":
+    main()
