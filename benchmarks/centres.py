@@ -5,8 +5,9 @@
 
 Projected balls are planted in white noise, in which they are easy to see: what is measured is how exactly the
 network places what it surely sees, and the way from the file's pixels to its own and back. Prints a row a
-micrograph: particles, those without a pick within a quarter of the diameter, and median, 95th
-percentile and largest distance of the others, px. `accuracy.py` gives the median distance for labelled sets.
+micrograph: particles, those without a pick of their own within a quarter of the diameter, picks without a
+particle, and median, 95th percentile and largest distance of the others, px. `accuracy.py` gives the median
+distance for labelled sets.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from accuracy import as_markdown
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
+from cryopick_cli.evaluation.matching import UNMATCHED, match_nearest_first
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, Model, load_model
@@ -61,13 +62,16 @@ def with_balls(shape: tuple[int, int], diameter: float, seed: int) -> tuple[Micr
     return Micrograph(array, None, Path(f"balls of {diameter:g} px")), centres
 
 
-def judge(model: Model, micrograph: Micrograph, centres: Floats, config: PickConfig) -> Floats:
-    """Give the distance from each centre to the nearest pick, px."""
+def judge(
+    model: Model, micrograph: Micrograph, centres: Floats, diameter: float, config: PickConfig
+) -> tuple[Floats, int]:
+    """Give the distance of each true pick from its particle, px, and count the picks without a particle."""
     calibration = calibrate(model, [micrograph], ["balls"], config)
     picks = pick_micrograph(model, micrograph, calibration, config)
     found = picks.loc[picks["accepted"], ["x", "y"]].to_numpy()
-    distance, _ = cKDTree(found).query(centres)
-    return np.asarray(distance)
+    matching = match_nearest_first(found, centres, diameter / 4)
+    matched = matching.reference_of_pick != UNMATCHED
+    return matching.distance_px[matched], int((~matched).sum())
 
 
 def main() -> None:
@@ -83,19 +87,18 @@ def main() -> None:
     config = PickConfig(contrast="dark", quality=options.quality)
     rows: list[dict[str, object]] = []
     for seed, (shape, diameter) in enumerate(MICROGRAPHS[: options.first]):
-        distance = judge(model, *with_balls(shape, diameter, seed), config)
-        near = distance[distance < diameter / 4]
-        rows.append(
-            {
-                "micrograph, px": f"{shape[1]} x {shape[0]}",
-                "diameter, px": f"{diameter:g}",
-                "particles": len(distance),
-                "lost": len(distance) - len(near),
-                "median": f"{np.median(near):.2f}",
-                "95 %": f"{np.quantile(near, 0.95):.2f}",
-                "largest": f"{near.max():.2f}",
-            }
-        )
+        micrograph, centres = with_balls(shape, diameter, seed)
+        distance, surplus = judge(model, micrograph, centres, diameter, config)
+        row: dict[str, object] = {
+            "micrograph, px": f"{shape[1]} x {shape[0]}",
+            "diameter, px": f"{diameter:g}",
+            "particles": len(centres),
+            "lost": len(centres) - len(distance),
+            "picks without a particle": surplus,
+        }
+        for name, share in (("median", 0.5), ("95 %", 0.95), ("largest", 1.0)):
+            row[name] = f"{np.quantile(distance, share):.2f}" if len(distance) else "-"
+        rows.append(row)
     print(as_markdown(rows))
 
 

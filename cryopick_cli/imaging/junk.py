@@ -36,6 +36,8 @@ _LARGEST_BLOB = 3.0
 # Where a patch ends, as a share of its depth: at half of it a blurred edge lies where the sharp one did, but
 # areas may be uneven.
 _BLOB_DEPTH, _AREA_DEPTH = 0.5, 0.25
+# From this difference of its log on, the grain is another one, however much more it differs.
+_OTHER_GRAIN = 1.0
 _SMALLEST = 1e-12
 # Rings of points over a disc: 1 + 6 + 12 + 18 of them stand for equal areas.
 _RINGS = 3
@@ -263,16 +265,21 @@ def _other_level(
 
 
 def _with_clear_border(areas: Mask, difference: Array, steepness: float) -> Mask:
-    """Keep areas at whose border the difference changes by at least this share of its largest, per px."""
+    """Drop areas with a gentle border in which the difference is steep nowhere.
+
+    Gentle is a change per px below this share of the area's largest difference, steep one of twice the share:
+    an area with something on it that differs much more, as a ball of ice on carbon, has its border inside.
+    """
     labels, count = ndimage.label(areas)
-    if count == 0:
+    border = areas & ~ndimage.binary_erosion(areas, border_value=1)
+    if not border.any() or min(areas.shape) < 2:
         return areas
     index = np.arange(1, count + 1)
-    border = areas & ~ndimage.binary_erosion(areas, border_value=1)
     slope = np.hypot(*np.gradient(difference))
-    typical = np.asarray(ndimage.median(slope[border], labels[border], index))
-    largest = np.asarray(ndimage.maximum(difference, labels, index))
-    gentle = np.concatenate([[False], typical < steepness * largest])
+    at_border = np.asarray(ndimage.median(slope[border], labels[border], index))
+    steepest = np.asarray(ndimage.maximum(slope, labels, index))
+    limit = steepness * np.asarray(ndimage.maximum(difference, labels, index))
+    gentle = np.concatenate([[False], (at_border < limit) & (steepest < 2 * limit)])
     return np.asarray(areas & ~gentle[labels], dtype=np.bool_)
 
 
@@ -324,7 +331,7 @@ def _other_grain(small: Array, solid: Mask, diameter: float, config: JunkConfig)
     difference = np.abs(log - mode)
     other = known & (difference > max(config.texture, config.outlier * spread))
     areas = opened(other, config.area_diameters * diameter)
-    return _with_clear_border(areas, difference, config.steepness / diameter)
+    return _with_clear_border(areas, np.minimum(difference, _OTHER_GRAIN), config.steepness / diameter)
 
 
 def dominant_mode(values: NDArray[np.floating]) -> tuple[float, float]:

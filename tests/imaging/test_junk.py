@@ -103,7 +103,14 @@ def test_a_dark_or_bright_edge_is_masked(level: float, ice: Array) -> None:
     assert share(mask, (660, 350), (660, 30), (400, 350), (100, 350)) == [1, 1, 0, 0]
 
 
-@pytest.mark.parametrize("grain", [0.5, 2.0])
+@pytest.mark.parametrize(("level", "radius"), [(-20.0, 60.0), (-15.0, 100.0), (-25.0, 100.0)])
+def test_carbon_with_something_darker_on_it_is_masked(level: float, radius: float, ice: Array) -> None:
+    ice[:, 500:] -= 6
+    disc(ice, 640, 350, 2 * radius, level)
+    assert share(find_junk(ice, DIAMETER), (640, 350), (300, 350)) == [1, 0]
+
+
+@pytest.mark.parametrize("grain", [0.0, 0.1, 0.5, 2.0])
 def test_an_area_of_another_grain_at_the_same_level_is_masked(grain: float, ice: Array) -> None:
     """Such as carbon in a micrograph that was high-pass filtered, or the empty corner of a hole."""
     ice[:, 500:] *= grain
