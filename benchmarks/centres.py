@@ -1,7 +1,7 @@
 """How near picks come to where the particles are, in pixels of the micrograph, at many sizes of both.
 
     python benchmarks/centres.py
-    python benchmarks/centres.py --quality best --first 4
+    python benchmarks/centres.py --quality best --first 3
 
 Projected balls are planted in white noise, in which they are easy to see: what is measured is how exactly the
 network places what it surely sees, and the way from the file's pixels to its own and back. Prints a row a
