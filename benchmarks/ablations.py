@@ -136,9 +136,12 @@ def groups() -> dict[str, list[Variant]]:
         "network": [
             Variant(name="shipped", equal_time=True),
             Variant(name="ResNet-34", network={"resnet_depth": 34}, equal_time=True),
+            Variant(name="encoder of 48", network={"resnet_width": 48}, equal_time=True),
+            Variant(name="encoder of 32", network={"resnet_width": 32}, equal_time=True),
             Variant(name="pyramid of 64", network={"pyramid_channels": 64}, equal_time=True),
             Variant(name="pyramid of 160", network={"pyramid_channels": 160}, equal_time=True),
             Variant(name="subnets of 2", network={"head_depth": 2}, equal_time=True),
+            Variant(name="crops of 192 px", crop={"size_px": 192}, equal_time=True),
             Variant(name="crops of 384 px", crop={"size_px": 384}, equal_time=True),
         ],
     }
@@ -362,6 +365,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--group", action="append", choices=list(groups()))
+    names = {variant.name for group in groups().values() for variant in group}
+    parser.add_argument(
+        "--variant", action="append", choices=sorted(names), help="only these; may be given several times"
+    )
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--crop-px", type=int, default=320)
     parser.add_argument("--micrographs", type=int, default=300, help="simulated for each variant")
@@ -380,7 +387,8 @@ def main() -> None:
     done = {(row["group"], row["variant"]) for row in rows}
     for group in options.group or list(groups()):
         for variant in groups()[group]:
-            if (group, variant.name) not in done:
+            wanted = not options.variant or variant.name in options.variant
+            if wanted and (group, variant.name) not in done:
                 rows.append(run(bench, group, variant))
                 record.write_text(json.dumps(rows, indent=1) + "\n")
         print_table([row for row in rows if row["group"] == group])

@@ -12,13 +12,16 @@ RESNET_DEPTHS = (18, 34, 50)
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
-    """RetinaNet for particles: encoder depth, pyramid, heads and square anchors.
+    """RetinaNet for particles: encoder depth and width, pyramid, heads and square anchors.
 
     The defaults are those of the shipped model. Strides 8 to 64 with anchors of 1.6, 2 and 2.5 times the
     stride, 12.7 to 161 px, cover diameters from 12 to 200 px.
     """
 
     resnet_depth: int = field(default=18, metadata={"help": "Layers of the ResNet encoder: 18, 34 or 50."})
+    resnet_width: int = field(
+        default=64, metadata={"help": "Channels of the encoder's first stage; each later one doubles them."}
+    )
     pyramid_channels: int = field(default=96, metadata={"help": "Channels of every pyramid level."})
     head_depth: int = field(default=3, metadata={"help": "3x3 convolutions in each of the two subnets."})
     head_norm_groups: int = field(default=8, metadata={"help": "Groups of the subnets' group normalisation."})
@@ -46,6 +49,8 @@ class NetworkConfig:
         """Refuse networks that cannot be built."""
         if self.resnet_depth not in RESNET_DEPTHS:
             raise ConfigError(f"resnet_depth: found {self.resnet_depth}, expected one of {RESNET_DEPTHS}")
+        if self.resnet_width < 1:
+            raise ConfigError(f"resnet_width: found {self.resnet_width}, expected 1 or more")
         if self.pyramid_channels % self.head_norm_groups:
             raise ConfigError(
                 f"pyramid_channels: found {self.pyramid_channels}, expected a multiple of "

@@ -12,14 +12,20 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from cryopick_cli.model.anchors import SquareAnchors
 from cryopick_cli.model.config import NetworkConfig
 
-_ENCODERS = {18: resnet.resnet18, 34: resnet.resnet34, 50: resnet.resnet50}
+_Block = type[BasicBlock | Bottleneck]
+_RESNETS: dict[int, tuple[_Block, tuple[int, ...]]] = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+}
+"""Depth -> kind of block, and how many of them in each of the four stages."""
 
 
 class Output(NamedTuple):
@@ -98,11 +104,41 @@ def _bias(layer: nn.Conv2d) -> Tensor:
     return layer.bias
 
 
+class _Encoder(nn.Module):
+    """ResNet (He et al. 2015) of torchvision's blocks, with one input channel and no classifier."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        block, counts = _RESNETS[config.resnet_depth]
+        width = config.resnet_width
+        self.conv1 = nn.Conv2d(1, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.channels = width
+        self.layer1, self.layer2, self.layer3, self.layer4 = (
+            self._stage(block, width * 2**i, count, stride=1 if i == 0 else 2)
+            for i, count in enumerate(counts)
+        )
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+
+    def _stage(self, block: _Block, planes: int, count: int, stride: int) -> nn.Sequential:
+        """Put ``count`` blocks in a row; the first one changes channels and resolution."""
+        before, self.channels = self.channels, planes * block.expansion
+        shortcut = None
+        if stride != 1 or before != self.channels:
+            shortcut = nn.Sequential(
+                nn.Conv2d(before, self.channels, 1, stride, bias=False), nn.BatchNorm2d(self.channels)
+            )
+        first = block(before, planes, stride, shortcut)
+        return nn.Sequential(first, *(block(self.channels, planes) for _ in range(count - 1)))
+
+
 def _encoder_with_pyramid(config: NetworkConfig) -> nn.Module:
-    encoder = _ENCODERS[config.resnet_depth](weights=None)
-    encoder.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
-    nn.init.kaiming_normal_(encoder.conv1.weight, mode="fan_out", nonlinearity="relu")
-    widest = encoder.fc.in_features
+    encoder = _Encoder(config)
+    widest = encoder.channels
     backbone: nn.Module = BackboneWithFPN(
         encoder,
         return_layers={"layer2": "8", "layer3": "16", "layer4": "32"},

@@ -21,6 +21,7 @@ def test_anchor_sizes_are_three_an_octave_from_the_smallest_diameter_on() -> Non
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
+        ({"resnet_width": 0}, "resnet_width: found 0, expected 1 or more"),
         ({"resnet_depth": 101}, r"resnet_depth: found 101, expected one of \(18, 34, 50\)"),
         (
             {"pyramid_channels": 100},

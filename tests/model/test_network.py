@@ -40,6 +40,22 @@ def test_every_encoder_gives_a_logit_and_three_deltas_an_anchor(depth: int) -> N
     assert torch.isfinite(output.logits).all()
 
 
+@pytest.mark.parametrize("depth", [18, 50])
+def test_a_narrower_encoder_has_fewer_channels_in_every_stage(depth: int) -> None:
+    usual, narrow = small(resnet_depth=depth), small(resnet_depth=depth, resnet_width=24)
+
+    def channels(network: RetinaNet) -> list[int]:
+        return [
+            v.shape[0] for k, v in network.backbone.body.state_dict().items() if k.endswith("conv2.weight")
+        ]
+
+    assert channels(narrow) == [count * 24 // 64 for count in channels(usual)]
+    assert (
+        look(narrow, torch.randn(1, 1, 64, 64)).logits.shape
+        == look(usual, torch.randn(1, 1, 64, 64)).logits.shape
+    )
+
+
 def test_a_pyramid_of_three_levels_works_too() -> None:
     network = small(strides=(8, 16, 32))
     assert network.multiple == 32
