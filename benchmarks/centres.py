@@ -2,6 +2,7 @@
 
     python benchmarks/centres.py
     python benchmarks/centres.py --quality best --first 3
+    python benchmarks/centres.py --working-px 80
 
 Projected balls are planted in white noise, in which they are easy to see: what is measured is how exactly the
 network places what it surely sees, and the way from the file's pixels to its own and back. Prints a row a
@@ -13,6 +14,7 @@ distance for labelled sets.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +64,12 @@ def with_balls(shape: tuple[int, int], diameter: float, seed: int) -> tuple[Micr
     return Micrograph(array, None, Path(f"balls of {diameter:g} px")), centres
 
 
+def showing(model: Model, diameter_px: float) -> Model:
+    """Give the model with particles shown to it that large, px, in place of its card's working diameter."""
+    point = replace(model.card.operating_point, working_diameter_px=diameter_px)
+    return replace(model, card=replace(model.card, operating_point=point))
+
+
 def judge(
     model: Model, micrograph: Micrograph, centres: Floats, diameter: float, config: PickConfig
 ) -> tuple[Floats, int]:
@@ -81,9 +89,12 @@ def main() -> None:
     )
     parser.add_argument("--weights", default=DEFAULT_WEIGHTS)
     parser.add_argument("--quality", default="normal", choices=QUALITIES)
+    parser.add_argument("--working-px", type=float, help="how large particles are shown to the network")
     parser.add_argument("--first", type=int, help="look at the first few micrographs only")
     options = parser.parse_args()
     model = load_model(options.weights, choose_device("auto"))
+    if options.working_px:
+        model = showing(model, options.working_px)
     config = PickConfig(contrast="dark", quality=options.quality)
     rows: list[dict[str, object]] = []
     for seed, (shape, diameter) in enumerate(MICROGRAPHS[: options.first]):

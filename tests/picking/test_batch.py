@@ -394,22 +394,34 @@ def test_a_run_over_nothing_but_bad_files_calibrates_nothing(planted_model: Mode
     assert [result.error is None for result in batch.pick(sources)] == [False, False]
 
 
+def picks_of(sources: Sequence[MicrographSource], model: Model) -> dict[str, list[list[float]]]:
+    """Calibrate on two micrographs and pick; gives x, y and score by micrograph."""
+    batch = Batch(model, PickConfig(calibration_micrographs=2))
+    batch.calibrate(sources)
+    return {
+        result.source.relative: result.picks[["x", "y", "score"]].to_numpy().tolist()
+        for result in batch.pick(sources)
+        if result.picks is not None
+    }
+
+
 def test_picks_do_not_depend_on_the_order_of_the_files(
     planted_model: Model, micrographs: Micrographs
 ) -> None:
-    def run(sources: Sequence[MicrographSource]) -> dict[str, list[list[float]]]:
-        batch = Batch(planted_model, PickConfig(calibration_micrographs=2))
-        batch.calibrate(sources)
-        return {
-            result.source.relative: result.picks[["x", "y", "score"]].to_numpy().tolist()
-            for result in batch.pick(sources)
-            if result.picks is not None
-        }
-
     sources = micrographs("a", "b", "c", "d")
-    forth, back = run(sources), run(sources[::-1])
+    forth, back = picks_of(sources, planted_model), picks_of(sources[::-1], planted_model)
     assert len(forth) == 4
     assert forth == back
+
+
+def test_picks_do_not_depend_on_micrographs_beyond_the_calibration_set(
+    planted_model: Model, micrographs: Micrographs
+) -> None:
+    sources = micrographs("a", "b", "c", "d")
+    first, second, third, _ = ranked([one.relative for one in sources], 0)
+    fewer = [one for one in sources if one.relative in (first, second, third)]
+    whole = picks_of(sources, planted_model)
+    assert picks_of(fewer, planted_model) == {one.relative: whole[one.relative] for one in fewer}
 
 
 def test_lengths_in_angstrom_fail_where_the_pixel_size_is_unknown_and_there_alone(
