@@ -374,6 +374,9 @@ def main() -> None:
     parser.add_argument("--micrographs", type=int, default=300, help="simulated for each variant")
     parser.add_argument("--apoferritin", action="store_true", help="judge on apoferritin_10146, too")
     options = parser.parse_args()
+    chosen = {variant.name for group in options.group or groups() for variant in groups()[group]}
+    if left := set(options.variant or ()) - chosen:
+        parser.error(f"--variant {', '.join(sorted(left))}: not in the groups asked for")
     bench = Bench(
         data=options.data.resolve(), out=options.out, steps=options.steps, crop_px=options.crop_px,
         micrographs=options.micrographs, device=choose_device("auto"), apoferritin=options.apoferritin,

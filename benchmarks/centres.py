@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, help="look at the first few micrographs only")
     options = parser.parse_args()
     model = load_model(options.weights, choose_device("auto"))
-    if options.working_px:
+    if options.working_px is not None:
         model = showing(model, options.working_px)
     config = PickConfig(contrast="dark", quality=options.quality)
     rows: list[dict[str, object]] = []

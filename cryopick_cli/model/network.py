@@ -115,34 +115,34 @@ class _Encoder(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.channels = width
+        planes = [width * 2**stage for stage in range(len(counts))]
+        channels = [width, *(count * block.expansion for count in planes)]
         self.layer1, self.layer2, self.layer3, self.layer4 = (
-            self._stage(block, width * 2**i, count, stride=1 if i == 0 else 2)
+            _stage(block, count, channels[i], planes[i], stride=1 if i == 0 else 2)
             for i, count in enumerate(counts)
         )
+        self.channels = tuple(channels[1:])
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
-    def _stage(self, block: _Block, planes: int, count: int, stride: int) -> nn.Sequential:
-        """Put ``count`` blocks in a row; the first one changes channels and resolution."""
-        before, self.channels = self.channels, planes * block.expansion
-        shortcut = None
-        if stride != 1 or before != self.channels:
-            shortcut = nn.Sequential(
-                nn.Conv2d(before, self.channels, 1, stride, bias=False), nn.BatchNorm2d(self.channels)
-            )
-        first = block(before, planes, stride, shortcut)
-        return nn.Sequential(first, *(block(self.channels, planes) for _ in range(count - 1)))
+
+def _stage(block: _Block, count: int, channels: int, planes: int, stride: int) -> nn.Sequential:
+    """Put ``count`` blocks in a row; the first one changes channels and resolution."""
+    widened = planes * block.expansion
+    shortcut = None
+    if stride != 1 or channels != widened:
+        shortcut = nn.Sequential(nn.Conv2d(channels, widened, 1, stride, bias=False), nn.BatchNorm2d(widened))
+    first = block(channels, planes, stride, shortcut)
+    return nn.Sequential(first, *(block(widened, planes) for _ in range(count - 1)))
 
 
 def _encoder_with_pyramid(config: NetworkConfig) -> nn.Module:
     encoder = _Encoder(config)
-    widest = encoder.channels
     backbone: nn.Module = BackboneWithFPN(
         encoder,
         return_layers={"layer2": "8", "layer3": "16", "layer4": "32"},
-        in_channels_list=[widest // 4, widest // 2, widest],
+        in_channels_list=list(encoder.channels[1:]),
         out_channels=config.pyramid_channels,
         extra_blocks=LastLevelMaxPool(),  # torchvision has no pyramid without it; `forward` leaves it out
     )

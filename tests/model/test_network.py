@@ -7,6 +7,7 @@ from copy import deepcopy
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models import resnet
 
 from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.network import Output, RetinaNet
@@ -54,6 +55,15 @@ def test_a_narrower_encoder_has_fewer_channels_in_every_stage(depth: int) -> Non
         look(narrow, torch.randn(1, 1, 64, 64)).logits.shape
         == look(usual, torch.randn(1, 1, 64, 64)).logits.shape
     )
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50])
+def test_the_usual_encoder_has_the_names_and_shapes_of_torchvisions(depth: int) -> None:
+    theirs = getattr(resnet, f"resnet{depth}")(weights=None).state_dict()
+    ours = small(resnet_depth=depth).backbone.body.state_dict()
+    expected = {name: tuple(value.shape) for name, value in theirs.items() if not name.startswith("fc.")}
+    expected["conv1.weight"] = (64, 1, 7, 7)  # one channel in place of three
+    assert {name: tuple(value.shape) for name, value in ours.items()} == expected
 
 
 def test_a_pyramid_of_three_levels_works_too() -> None:

@@ -145,6 +145,13 @@ def test_weights_of_another_network_are_refused(folder: Path) -> None:
         load_model(str(folder), CPU)
 
 
+def test_a_card_from_before_the_encoders_width_was_a_setting_has_the_usual_one(folder: Path) -> None:
+    network = json.loads((folder / CARD_FILE).read_text())["network"]
+    assert network.pop("resnet_width") == 64
+    change_card(folder, network=network)
+    assert load_model(str(folder), CPU).network.config.resnet_width == 64
+
+
 def test_a_folder_without_card_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=f"--weights {tmp_path}: found no folder with a {CARD_FILE}"):
         find_weights(str(tmp_path))

@@ -395,11 +395,11 @@ def test_a_run_over_nothing_but_bad_files_calibrates_nothing(planted_model: Mode
 
 
 def picks_of(sources: Sequence[MicrographSource], model: Model) -> dict[str, list[list[float]]]:
-    """Calibrate on two micrographs and pick; gives x, y and score by micrograph."""
+    """Calibrate on two micrographs and pick; gives x, y, score, threshold and say by micrograph."""
     batch = Batch(model, PickConfig(calibration_micrographs=2))
     batch.calibrate(sources)
     return {
-        result.source.relative: result.picks[["x", "y", "score"]].to_numpy().tolist()
+        result.source.relative: result.picks[["x", "y", "score", "threshold", "accepted"]].to_numpy().tolist()
         for result in batch.pick(sources)
         if result.picks is not None
     }
@@ -417,11 +417,14 @@ def test_picks_do_not_depend_on_the_order_of_the_files(
 def test_picks_do_not_depend_on_micrographs_beyond_the_calibration_set(
     planted_model: Model, micrographs: Micrographs
 ) -> None:
-    sources = micrographs("a", "b", "c", "d")
-    first, second, third, _ = ranked([one.relative for one in sources], 0)
-    fewer = [one for one in sources if one.relative in (first, second, third)]
-    whole = picks_of(sources, planted_model)
-    assert picks_of(fewer, planted_model) == {one.relative: whole[one.relative] for one in fewer}
+    first, second, third, last = ranked("abcd", 0)
+    few = picks_of(micrographs(first, second, third), planted_model)
+    other = micrographs(last, diameter=45.0)  # unlike the rest, and not calibrated on
+    assert [one.relative for one in other] == ["a", "b", "c", "d"]
+    all_of_them = picks_of(other, planted_model)
+    assert {name: all_of_them[name] for name in few} == few
+    exchanged = [one for one in other if one.relative != second]
+    assert picks_of(exchanged, planted_model)[first] != few[first]  # where it is calibrated on, it matters
 
 
 def test_lengths_in_angstrom_fail_where_the_pixel_size_is_unknown_and_there_alone(
