@@ -8,6 +8,7 @@ To every sample, a folder of micrographs of one particle, views without particle
 the simulator's defaults, half rich in what is mistaken for particles (`weights/general/negatives.toml`). All
 are picked as one data set, without size or threshold, so that the views without particles share its size and
 its typical score. Prints a row a sample: picks on a view of either kind, and on a micrograph of the sample.
+Before that, the picks on each view that is a data set of its own; without `--samples` nothing else.
 """
 
 from __future__ import annotations
@@ -60,19 +61,32 @@ def judge(model: Model, sample: Path, views: dict[str, list[Path]]) -> dict[str,
     return row
 
 
+def count_alone(model: Model, views: dict[str, list[Path]]) -> dict[str, list[int]]:
+    """Pick each view as a data set of its own; gives the picks on each of either kind, most first."""
+
+    def count(file: Path) -> int:
+        picks, _ = pick_files(model, [file], PickConfig())
+        return int(picks[file.stem]["accepted"].sum())
+
+    return {kind: sorted(map(count, files), reverse=True) for kind, files in views.items()}
+
+
 def main() -> None:
     """Parse the command line, simulate, pick, and print a Markdown table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--samples", type=Path, required=True, help="folder with a folder a sample")
+    parser.add_argument("--samples", type=Path, help="folder with a folder a sample")
     parser.add_argument("--out", type=Path, required=True, help="folder for the views without particles")
     parser.add_argument("--count", type=int, default=4, help="views of either kind")
     parser.add_argument("--weights", default=DEFAULT_WEIGHTS)
     options = parser.parse_args()
     model = load_model(options.weights, choose_device("auto"))
     views = empty_views(options.out, options.count)
-    for number, sample in enumerate(sorted(path for path in options.samples.iterdir() if path.is_dir())):
+    for kind, counts in count_alone(model, views).items():
+        print(f"{kind}, each by itself: {' '.join(map(str, counts))} picks", flush=True)
+    samples = sorted(path for path in options.samples.iterdir() if path.is_dir()) if options.samples else []
+    for number, sample in enumerate(samples):
         row = judge(model, sample, views)
         if number == 0:
             print(f"| {' | '.join(row)} |\n|{'---|' * len(row)}")
