@@ -1,4 +1,4 @@
-"""Test-time averaging: one view looked at in every symmetry of the square, and what the looks agree on."""
+"""Test-time averaging: a view looked at in several symmetries of the square, and what the looks agree on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from scipy.special import expit
 
 from cryopick_cli.picking.detect import Candidates
 
-SYMMETRIES = 8
+SYMMETRIES_OF = {"fast": (0,), "normal": (0, 3), "best": tuple(range(8))}
+"""Quality -> the symmetries of the square in which a view is looked at; 3 is a turn by half a circle."""
+
 # Two looks see the same particle if their centres differ by less than this share of its diameter ...
 _SAME_CENTRE = 0.3
 # ... and their log diameters by less than this.
@@ -42,7 +44,7 @@ def average_looks(looks: Sequence[Candidates], floor: float) -> Candidates:
     Parameters
     ----------
     looks : sequence of Candidates
-        In the pixels of the same micrograph.
+        In the pixels of the same micrograph. A single one is given back as it is.
     floor : float
         Log-odds below which candidates were not kept.
 
@@ -51,6 +53,8 @@ def average_looks(looks: Sequence[Candidates], floor: float) -> Candidates:
     Candidates
         By falling log-odds.
     """
+    if len(looks) == 1:
+        return looks[0]
     table = np.concatenate([np.column_stack(look) for look in looks])
     look_of = np.repeat(np.arange(len(looks)), [len(look.x) for look in looks])
     order = np.lexsort((look_of, table[:, 1], table[:, 0], -table[:, 3]))

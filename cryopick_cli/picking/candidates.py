@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from cryopick_cli.model.weights import Model, OperatingPoint
-from cryopick_cli.picking.averaging import SYMMETRIES, average_looks, turn_back, turn_view
+from cryopick_cli.picking.averaging import SYMMETRIES_OF, average_looks, turn_back, turn_view
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import SizePrior
 from cryopick_cli.picking.detect import Candidates, detect
@@ -47,13 +47,13 @@ def prepare_views(
 
 
 def look(model: Model, views: Sequence[View], config: PickConfig) -> Candidates:
-    """Run the network on the views of a micrograph; give candidates in the micrograph's pixels."""
-    if config.quality != "best":
-        (view,) = views
-        return view.to_micrograph(detect(model, view.array, config.detection))
+    """Run the network on the views of a micrograph, turned as the quality has it, and average what it finds.
+
+    Gives candidates in the micrograph's pixels.
+    """
     floor = float(np.log(config.detection.floor / (1 - config.detection.floor)))
-    looks = [_look_turned(model, view, s, config) for view in views for s in range(SYMMETRIES)]
-    return average_looks(looks, floor)
+    symmetries = SYMMETRIES_OF[config.quality]
+    return average_looks([_look_turned(model, view, s, config) for view in views for s in symmetries], floor)
 
 
 def _look_turned(model: Model, view: View, symmetry: int, config: PickConfig) -> Candidates:

@@ -86,8 +86,8 @@ class PickConfig:
     quality: str = field(
         default="normal",
         metadata={
-            "help": "How carefully each micrograph is looked at: in smaller views (fast), once (normal), or "
-            "in all symmetries at three scales, averaged (best, 24 times the work).",
+            "help": "How carefully each micrograph is looked at: once, in smaller views (fast), as it is and "
+            "turned by half a circle (normal), or in all symmetries at three scales (best, 12 times the work).",
             "choices": QUALITIES,
         },
     )
