@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,3 +81,18 @@ def plant(rng: np.random.Generator) -> Plant:
         return Micrograph(array, pixel_size, Path("planted.mrc"))
 
     return make
+
+
+@pytest.fixture
+def shapes_seen(planted_model: Model, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Give the list that fills with the shapes of all views the network is shown."""
+    shapes: list[tuple[int, ...]] = []
+    network = type(planted_model.network)
+    looks = network.forward
+
+    def forward(self: Any, view: Tensor) -> Output:
+        shapes.append(tuple(view.shape[-2:]))
+        return looks(self, view)
+
+    monkeypatch.setattr(network, "forward", forward)
+    return shapes

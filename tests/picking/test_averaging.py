@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial import cKDTree
+from torch import Tensor
 
 from cryopick_cli.formats.micrograph import Micrograph
+from cryopick_cli.model.network import Output, RetinaNet
 from cryopick_cli.model.weights import Model
 from cryopick_cli.picking.averaging import SYMMETRIES_OF, average_looks, turn_back, turn_view
 from cryopick_cli.picking.candidates import look, prepare_views
@@ -67,6 +70,39 @@ def test_two_neighbours_of_one_look_are_not_merged() -> None:
 
 def test_nothing_gives_nothing() -> None:
     assert len(average_looks([candidates(), candidates()], FLOOR).x) == 0
+
+
+@pytest.mark.parametrize("quality", ["fast", "normal", "best"])
+def test_a_view_is_looked_at_in_the_symmetries_of_the_quality(
+    planted_model: Model, plant: Plant, shapes_seen: list[tuple[int, ...]], quality: str
+) -> None:
+    array, config = plant(40.0).array, PickConfig(quality=quality)
+    shapes_seen.clear()
+    find(planted_model, array, 40.0, config)
+    assert len(shapes_seen) == {"fast": 1, "normal": 2, "best": 24}[quality]
+
+
+def test_two_looks_even_out_what_leans_to_one_side(
+    planted_model: Model, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that places every disc 1 px too far right and 2 px too low in what it is shown."""
+    network = type(planted_model.network)
+    straight = network.forward
+
+    def leaning(self: RetinaNet, view: Tensor) -> Output:
+        output = straight(self, view)
+        return output._replace(anchors=output.anchors + torch.tensor([1.0, 2.0, 0.0]))
+
+    monkeypatch.setattr(network, "forward", leaning)
+    centres = np.array([(70, 60), (200, 80), (330, 70), (90, 210), (240, 230)], dtype=float)
+    array = plant(40.0, centres).array
+
+    def miss(quality: str) -> float:
+        found = find(planted_model, array, 40.0, PickConfig(quality=quality))
+        return float(np.median(cKDTree(np.column_stack([found.x, found.y])).query(centres)[0]))
+
+    assert miss("fast") > 1.5
+    assert miss("normal") < 0.5
 
 
 def test_best_finds_the_planted_particles_in_a_mirrored_micrograph_too(

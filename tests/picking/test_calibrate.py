@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import expit
-from torch import Tensor
 
 from cryopick_cli.errors import ConfigError
 from cryopick_cli.formats.micrograph import Micrograph
-from cryopick_cli.model.network import Output
 from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.calibrate import Calibration, calibrate
 from cryopick_cli.picking.candidates import (
@@ -64,21 +62,6 @@ def weigh(
 ) -> tuple[Candidates, Floats]:
     kept, score = rank(found, pixel_size, prior, point, config)
     return found.select(kept), score
-
-
-@pytest.fixture
-def shapes_seen(planted_model: Model, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
-    """Give the list that fills with the shapes of all views the network is shown."""
-    shapes: list[tuple[int, ...]] = []
-    network = type(planted_model.network)
-    looks = network.forward
-
-    def forward(self: Any, view: Tensor) -> Output:
-        shapes.append(tuple(view.shape[-2:]))
-        return looks(self, view)
-
-    monkeypatch.setattr(network, "forward", forward)
-    return shapes
 
 
 def test_lengths_are_compared_in_angstrom_where_they_can_be() -> None:
@@ -229,7 +212,8 @@ def test_candidates_are_found_at_the_scale_of_the_particle(
     find(planted_model, array, 5.0, config)
     find(planted_model, array, None, config)
     # 60 to 40 px; enlarged twice and no more, though 5 px would ask for eight times; the middle short side.
-    assert shapes_seen == [(320, 384), (896, 1088), (768, 1024)]
+    # Each is looked at twice, as it is and turned.
+    assert shapes_seen == [shape for shape in [(320, 384), (896, 1088), (768, 1024)] for _ in range(2)]
 
 
 @pytest.mark.parametrize(
@@ -354,11 +338,12 @@ def test_averaging_looks_often_at_what_is_scored_and_once_where_diameter_and_con
 ) -> None:
     sample = [plant(40.0, shape=(150, 180), centres=CENTRES) for _ in range(3)]
     looks = {}
-    for quality in ("normal", "best"):
+    for quality in ("fast", "normal", "best"):
         shapes_seen.clear()
         calibrate(planted_model, sample, ["one", "two", "three"], PickConfig(quality=quality))
         looks[quality] = len(shapes_seen)
-    searched = looks["normal"] - 3 - 2 * 3  # of three micrographs, and of two decoys of each
+    searched = looks["fast"] - 3 - 2 * 3  # of three micrographs, and of two decoys of each
+    assert looks["normal"] == searched + 2 * 3 + 2 * 2 * 3
     assert looks["best"] == searched + 24 * 3 + 24 * 2
 
 

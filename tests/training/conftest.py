@@ -11,37 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from cryopick_cli.formats.micrograph import write_micrograph
-from cryopick_cli.model import network
 from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.device import DeviceChoice
 from cryopick_cli.training.config import CropConfig, OptimiserConfig, SourceConfig, TrainConfig
 
 Recipe = Callable[..., TrainConfig]
-
-
-class TinyEncoder(nn.Module):
-    """The stages of a ResNet by name and stride, with a thousandth of its weights."""
-
-    def __init__(self, weights: None = None) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3)  # the network puts its own in place of it
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
-        self.layer1 = nn.Identity()
-        for name, channels in (("layer2", (64, 16)), ("layer3", (16, 32)), ("layer4", (32, 64))):
-            convolution = nn.Conv2d(*channels, 3, 2, 1, bias=False)
-            setattr(self, name, nn.Sequential(convolution, nn.BatchNorm2d(channels[1]), nn.ReLU()))
-        self.fc = nn.Linear(64, 1)
-
-
-@pytest.fixture
-def tiny_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every network be built on the tiny encoder."""
-    monkeypatch.setitem(network._ENCODERS, 18, TinyEncoder)
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +33,7 @@ def recipe() -> Recipe:
     def make(**changes: Any) -> TrainConfig:
         config = TrainConfig(
             sources=(SourceConfig(name="planted", micrographs=Path("mics"), coordinates=Path("coords")),),
-            network=NetworkConfig(pyramid_channels=16, head_depth=1, strides=(8, 16, 32)),
+            network=NetworkConfig(resnet_width=8, pyramid_channels=16, head_depth=1, strides=(8, 16, 32)),
             crop=CropConfig(size_px=64, smallest_side_px=64, working_diameter_px=24.0),
             optimiser=OptimiserConfig(steps=4, batch=2, warm_up=2),
             workers=0,

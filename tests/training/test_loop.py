@@ -66,7 +66,7 @@ def test_average_keeps_little_at_first_and_its_share_later() -> None:
 
 
 @pytest.fixture
-def state(tiny_encoder: None, recipe: Recipe, cpu: DeviceChoice) -> TrainingState:
+def state(recipe: Recipe, cpu: DeviceChoice) -> TrainingState:
     return new_state(recipe(), cpu)
 
 
@@ -139,7 +139,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_weights(
     assert torch.equal(weights_of(state), before)
 
 
-@pytest.mark.usefixtures("tiny_encoder")
 def test_a_state_starts_from_the_seed_or_from_given_weights(recipe: Recipe, cpu: DeviceChoice) -> None:
     first, again, other = (new_state(recipe(seed=seed), cpu) for seed in (0, 0, 1))
     assert torch.equal(weights_of(first), weights_of(again))
@@ -219,7 +218,6 @@ def test_a_resumed_run_goes_on_at_its_step(
     assert run(recipe(optimiser=OptimiserConfig(steps=4, batch=1))) == []
 
 
-@pytest.mark.usefixtures("tiny_encoder")
 # Python 3.12 and later warn of any fork in a program with threads; torch's loader forks all the same.
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_worker_processes_give_the_same_crops_in_the_same_order(
@@ -237,7 +235,6 @@ def test_worker_processes_give_the_same_crops_in_the_same_order(
         assert all(torch.equal(a, b) for a, b in zip(matched, other_matched, strict=True))
 
 
-@pytest.mark.usefixtures("tiny_encoder")
 def test_asked_to_stop_it_keeps_what_is_done_and_goes_on_later(
     recipe: Recipe, cpu: DeviceChoice, planted_data: Path, tmp_path: Path
 ) -> None:

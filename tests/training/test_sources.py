@@ -64,7 +64,6 @@ def test_rounds_hold_files_and_fresh_micrographs(planted_data: Path, recipe: Rec
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("tiny_encoder")
 # Python 3.12 and later warn of any fork in a program with threads; torch's loader forks all the same.
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_training_on_fresh_micrographs_goes_on_to_the_same_weights(

@@ -32,7 +32,6 @@ Recipe = Callable[..., TrainConfig]
 PLANTED = ValidationConfig(name="planted", micrographs=Path("mics"), coordinates=Path("coords"), most=1)
 
 
-@pytest.mark.usefixtures("tiny_encoder")
 def test_a_run_writes_weights_card_history_and_checkpoint(
     planted_data: Path, recipe: Recipe, cpu: DeviceChoice
 ) -> None:
@@ -60,7 +59,6 @@ def test_a_run_writes_weights_card_history_and_checkpoint(
     assert load_model(str(out), cpu).network.config == config.network
 
 
-@pytest.mark.usefixtures("tiny_encoder")
 def test_an_interrupted_run_that_goes_on_ends_in_the_same_weights(
     planted_data: Path, recipe: Recipe, cpu: DeviceChoice
 ) -> None:
@@ -83,7 +81,6 @@ def test_an_interrupted_run_that_goes_on_ends_in_the_same_weights(
         assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-@pytest.mark.usefixtures("tiny_encoder")
 def test_a_finished_run_is_neither_repeated_nor_replaced(
     planted_data: Path, recipe: Recipe, cpu: DeviceChoice
 ) -> None:
@@ -98,19 +95,17 @@ def test_a_finished_run_is_neither_repeated_nor_replaced(
     assert steps == []
 
 
-@pytest.mark.usefixtures("tiny_encoder")
 def test_a_checkpoint_of_another_recipe_is_not_resumed(
     planted_data: Path, recipe: Recipe, cpu: DeviceChoice
 ) -> None:
     task = TrainingTask(data=planted_data, out=planted_data / "mine")
     short = OptimiserConfig(steps=1, batch=1)
     train(recipe(optimiser=short), task, cpu)
-    wider = NetworkConfig(pyramid_channels=32, head_depth=1, strides=(8, 16, 32))
+    wider = NetworkConfig(resnet_width=8, pyramid_channels=32, head_depth=1, strides=(8, 16, 32))
     with pytest.raises(WeightsError, match="not a checkpoint of this network"):
         train(recipe(optimiser=short, network=wider), replace(task, resume=True), cpu)
 
 
-@pytest.mark.usefixtures("tiny_encoder")
 def test_fine_tuning_starts_from_the_weights_and_keeps_their_operating_point(
     planted_data: Path, recipe: Recipe, cpu: DeviceChoice
 ) -> None:
@@ -127,7 +122,6 @@ def test_fine_tuning_starts_from_the_weights_and_keeps_their_operating_point(
         torch.testing.assert_close(mine, theirs, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.usefixtures("tiny_encoder")
 def test_missing_data_is_told_before_a_step_is_taken(
     planted_data: Path, recipe: Recipe, cpu: DeviceChoice
 ) -> None:
@@ -149,7 +143,6 @@ def learn(config: TrainConfig, data: Path, cpu: DeviceChoice) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("tiny_encoder")
 def test_a_short_training_learns_the_planted_particles(
     planted_data: Path, recipe: Recipe, cpu: DeviceChoice
 ) -> None:
@@ -173,6 +166,7 @@ def test_a_short_training_learns_the_planted_particles(
 @pytest.mark.slow
 def test_resnet_18_overfits_in_a_hundred_steps(planted_data: Path, recipe: Recipe, cpu: DeviceChoice) -> None:
     config = recipe(
+        network=NetworkConfig(pyramid_channels=16, head_depth=1, strides=(8, 16, 32)),
         optimiser=OptimiserConfig(steps=100, batch=4, warm_up=5, learning_rate=1e-3, average=0.9),
         crop=CropConfig(size_px=128, smallest_side_px=100, working_diameter_px=28.0, working_share=1.0),
         augment=AugmentConfig(

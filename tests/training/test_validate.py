@@ -52,7 +52,6 @@ def test_micrographs_are_spread_evenly_over_the_set(tmp_path: Path) -> None:
         choose_validation(none, tmp_path)
 
 
-@pytest.mark.usefixtures("tiny_encoder")
 def test_figures_are_those_of_the_picks(
     labelled: list[LabelledMicrograph], cpu: DeviceChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,7 +69,7 @@ def test_figures_are_those_of_the_picks(
 
     monkeypatch.setattr(module, "calibrate", lambda *_: Calibration(unit="px", prior=None, threshold=0.5))
     monkeypatch.setattr(module, "pick_micrograph", picks_of)
-    network = RetinaNet(NetworkConfig(pyramid_channels=16, head_depth=1))
+    network = RetinaNet(NetworkConfig(resnet_width=8, pyramid_channels=16, head_depth=1))
     figures = validate(network, cpu, labelled, working_diameter_px=36.0)
     assert seen == [("a", 36.0), ("b", 36.0)]
     assert figures["ap"] == pytest.approx(2 / 3, abs=1e-3)
@@ -79,19 +78,19 @@ def test_figures_are_those_of_the_picks(
     assert figures["diameter_ratio"] == pytest.approx(1.1)
 
 
-@pytest.mark.usefixtures("tiny_encoder")
 def test_a_network_that_finds_nothing_scores_nothing(
     labelled: list[LabelledMicrograph], cpu: DeviceChoice
 ) -> None:
     """As at the start of training: prior scores of 0.01 lie below the floor, and nothing may break."""
-    figures = validate(RetinaNet(NetworkConfig(pyramid_channels=16, head_depth=1)), cpu, labelled, 40.0)
+    figures = validate(
+        RetinaNet(NetworkConfig(resnet_width=8, pyramid_channels=16, head_depth=1)), cpu, labelled, 40.0
+    )
     assert figures["ap"] == 0
     assert figures["best_f1"] == 0
 
 
-@pytest.mark.usefixtures("tiny_encoder")
 def test_a_network_in_training_becomes_a_model_in_evaluation_mode(cpu: DeviceChoice) -> None:
-    network = RetinaNet(NetworkConfig(pyramid_channels=16, head_depth=1)).train()
+    network = RetinaNet(NetworkConfig(resnet_width=8, pyramid_channels=16, head_depth=1)).train()
     model = as_model(network, cpu, 44.0)
     assert not model.network.training
     assert model.card.operating_point.working_diameter_px == 44.0
