@@ -94,9 +94,7 @@ def rules(point: OperatingPoint) -> dict[str, Rule]:
     }
     shares = {
         f"{share} x typical score": (
-            lambda score, own, _, share=share: choose_threshold(
-                score, replace(point, threshold_share=share, least_typical=0.0)
-            )
+            lambda score, own, _, share=share: choose_threshold(score, replace(point, threshold_share=share))
         )
         for share in (0.3, 0.4, 0.5, 0.6, 0.7)
     }

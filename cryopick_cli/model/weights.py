@@ -28,7 +28,9 @@ from cryopick_cli.settings import from_mapping, to_mapping
 DEFAULT_WEIGHTS = "general"
 CARD_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
-CARD_FORMAT = 1
+CARD_FORMAT = 2
+# Cards of format 1 go with another rule for the threshold: of their operating point this still holds.
+_KEPT_OF_FORMAT_1 = ("working_diameter_px", "temperature", "offset")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +50,19 @@ class OperatingPoint:
     )
     offset: float = field(default=0.0, metadata={"help": "Added to the logits after the temperature."})
     threshold_share: float = field(
-        default=0.6, metadata={"help": "Automatic threshold, as a share of the typical confident score."}
+        default=0.65,
+        metadata={"help": "Automatic threshold over the square of the typical confident score."},
     )
-    least_threshold: float = field(default=0.25, metadata={"help": "Smallest automatic threshold."})
-    least_typical: float = field(
-        default=0.0,
-        metadata={"help": "Typical confident score below which a data set seems to hold no particle."},
-    )
+    least_threshold: float = field(default=0.1, metadata={"help": "Smallest automatic threshold."})
     least_best: float = field(
         default=0.0,
-        metadata={"help": "Mean of the five best scores a micrograph that must be lower, too, for that."},
+        metadata={"help": "Mean of the five best scores a micrograph below which there may be no particle."},
+    )
+    least_agreed: float = field(
+        default=0.0,
+        metadata={
+            "help": "That mean times the share of candidates of one size, below which there seems to be none."
+        },
     )
     empty_threshold: float = field(
         default=0.9, metadata={"help": "Automatic threshold where there seems to be no particle."}
@@ -127,15 +132,19 @@ def read_card(folder: Path) -> ModelCard:
     path = folder / CARD_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("format") != CARD_FORMAT:
+        found, point = content.pop("format"), content["operating_point"]
+        if found not in (1, CARD_FORMAT):
             raise WeightsError(
-                f"{path}: made for another version of cryopick, expected format {CARD_FORMAT}; update"
+                f"{path}: made for another version of cryopick (found format {found}, expected "
+                f"{CARD_FORMAT}); update"
             )
+        if found == 1:
+            point = {name: point[name] for name in _KEPT_OF_FORMAT_1 if name in point}
         return ModelCard(
             name=content["name"],
             sha256=content["sha256"],
             network=from_mapping(NetworkConfig, content["network"], "network"),
-            operating_point=from_mapping(OperatingPoint, content["operating_point"], "operating_point"),
+            operating_point=from_mapping(OperatingPoint, point, "operating_point"),
             about=content["about"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:

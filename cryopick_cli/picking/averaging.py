@@ -58,37 +58,38 @@ def average_looks(looks: Sequence[Candidates], floor: float) -> Candidates:
     table = np.concatenate([np.column_stack(look) for look in looks])
     look_of = np.repeat(np.arange(len(looks)), [len(look.x) for look in looks])
     order = np.lexsort((look_of, table[:, 1], table[:, 0], -table[:, 3]))
-    table, look_of = table[order], look_of[order]
-    if len(table) == 0:
-        return Candidates(*(np.zeros(0) for _ in range(4)))
-    near = cKDTree(table[:, :2]).query_ball_point(table[:, :2], _SAME_CENTRE * table[:, 2])
-    free = np.ones(len(table), dtype=np.bool_)
-    merged = []
-    for first, neighbours in enumerate(near):
-        if free[first]:
-            members = _members(first, np.sort(neighbours), table, look_of, free)
-            free[members] = False
-            merged.append(_mean_of(table[members], len(looks), floor))
-    rows = np.array(merged)
-    return Candidates(*rows[np.argsort(-rows[:, 3], kind="stable")].T.copy())
+    found, look_of = Candidates(*table[order].T), look_of[order]
+    owner = _owners(found, look_of)
+    _, group = np.unique(owner, return_inverse=True)
+
+    def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.bincount(group, values), dtype=np.float64)
+
+    weight = expit(found.logit)
+    x, y, diameter = (total(weight * values) / total(weight) for values in found[:3])
+    missed = len(looks) - total(np.ones(len(group)))
+    merged = Candidates(x, y, diameter, (total(found.logit) + missed * floor) / len(looks))
+    return merged.select(np.argsort(-merged.logit, kind="stable"))
 
 
-def _members(
-    first: int,
-    neighbours: NDArray[np.int64],
-    table: NDArray[np.float64],
-    look_of: NDArray[np.int64],
-    free: NDArray[np.bool_],
-) -> NDArray[np.int64]:
-    """Choose who sees the particle of ``first``: of each look the best that is near enough and still free."""
-    alike = np.abs(np.log(table[neighbours, 2] / table[first, 2])) < _SAME_SIZE
-    candidates = neighbours[free[neighbours] & alike & (neighbours >= first)]
-    _, best = np.unique(look_of[candidates], return_index=True)  # the table is sorted: the first is the best
-    return np.asarray(candidates[best])
+def _owners(found: Candidates, look_of: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tell for each candidate, by falling log-odds, the best one that sees the same particle, or itself.
 
-
-def _mean_of(rows: NDArray[np.float64], looks: int, floor: float) -> NDArray[np.float64]:
-    weight = expit(rows[:, 3])
-    centre_and_size = (rows[:, :3] * weight[:, None]).sum(axis=0) / weight.sum()
-    logit = (rows[:, 3].sum() + (looks - len(rows)) * floor) / looks
-    return np.append(centre_and_size, logit)
+    The best takes of each other look the best that is near enough, alike in size and still free.
+    """
+    if len(found.x) == 0:
+        return np.zeros(0, dtype=np.int64)
+    centre = np.column_stack([found.x, found.y])
+    near = cKDTree(centre).query_ball_point(centre, _SAME_CENTRE * found.diameter, return_sorted=True)
+    log_size, looks = np.log(found.diameter).tolist(), look_of.tolist()
+    owner = list(range(len(centre)))
+    for best, others in enumerate(near):
+        if owner[best] != best:
+            continue
+        seen = {looks[best]}
+        for other in others:
+            free = other > best and owner[other] == other and looks[other] not in seen
+            if free and abs(log_size[other] - log_size[best]) < _SAME_SIZE:
+                seen.add(looks[other])
+                owner[other] = best
+    return np.array(owner, dtype=np.int64)

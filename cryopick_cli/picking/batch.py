@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import accumulate, islice
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Batch:
             groups = group_by_kind(sources, self.pixel_size, self.config, advance)
         for kind, members in groups.items():
             if kind not in self.calibrations:
-                wanted = min(len(members), self.config.calibration_micrographs)
+                wanted = self._sample_size(members)
                 with watch("Reading a sample", wanted, "micrographs") as advance:
                     sample = self._read_sample(members, wanted, advance)
                 # How many looks it takes is known only now, as some files cannot be read.
@@ -144,6 +144,12 @@ class Batch:
         except CryopickError:
             return False
         return True
+
+    def _sample_size(self, members: Mapping[str, MicrographSource]) -> int:
+        """Count the micrographs to calibrate on: fewer of very large ones, as all are held at once."""
+        first = ranked(members, self.config.seed)[: self.config.calibration_micrographs]
+        together = accumulate(count_pixels(members[name]) for name in first)
+        return max(1, sum(pixels <= self.config.calibration_pixels for pixels in together))
 
     def _read_sample(
         self, members: Mapping[str, MicrographSource], wanted: int, advance: Advance

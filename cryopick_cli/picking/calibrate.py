@@ -26,6 +26,7 @@ from cryopick_cli.picking.consistency import (
     SizePrior,
     estimate_prior,
     find_second_mode,
+    size_agreement,
 )
 from cryopick_cli.picking.contrast import is_light, look_both_ways, prepare_middle
 from cryopick_cli.picking.cross_check import CrossCheckConfig, scale_space_diameter
@@ -143,12 +144,11 @@ def calibrate(
         replace(one, mask=judge_mask(mask.result(), one.found, point))
         for one, mask in zip(genuine, masks, strict=True)
     ]
-    weighed, threshold = _weigh_and_cut(genuine, prior, point, config)
+    weighed, threshold, empty = _weigh_and_cut(genuine, prior, point, config)
     if prior is not None and _is_crowded(genuine, weighed, prior, threshold, config.consistency):
         prior = replace(prior, spacing=config.consistency.crowded_spacing)
-        weighed, threshold = _weigh_and_cut(genuine, prior, point, config)
+        weighed, threshold, empty = _weigh_and_cut(genuine, prior, point, config)
     score, size = _pool(genuine, weighed)
-    empty = seems_empty(score, point, len(sample))
     decoys = score_decoys(genuine, prior, point, config)
     found = Calibration(
         unit="px" if sample[0].pixel_size is None else "Å",
@@ -223,13 +223,21 @@ def _find_masks(
 
 def _weigh_and_cut(
     genuine: Sequence[Genuine], prior: SizePrior | None, point: OperatingPoint, config: PickConfig
-) -> tuple[list[Weighed], float]:
-    """Weigh the candidates of the sample and choose the threshold."""
+) -> tuple[list[Weighed], float, bool]:
+    """Weigh the candidates of the sample, choose the threshold, and tell whether no particle is seen.
+
+    Where none is, only what scores ``empty_threshold`` is picked, whatever the target, as what lies below is
+    mostly false there.
+    """
     weighed = [weigh(one.found, one.micrograph, prior, point, config, one.mask) for one in genuine]
+    score, size = _pool(genuine, weighed)
+    agreement = size_agreement(size, score, prior, config.consistency)
+    empty = seems_empty(score, agreement, point, len(genuine))
     if config.threshold is not None:
-        return weighed, config.threshold
-    score, _ = _pool(genuine, weighed)
-    return weighed, choose_threshold(score, point, config.thresholding, config.target, len(genuine))
+        return weighed, config.threshold, empty
+    if empty:
+        return weighed, point.empty_threshold, empty
+    return weighed, choose_threshold(score, point, config.thresholding, config.target), empty
 
 
 def _is_crowded(

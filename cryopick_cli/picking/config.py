@@ -18,6 +18,7 @@ from cryopick_cli.units import Length
 QUALITIES = ("fast", "normal", "best")
 WITHOUT_OPTION = (
     "box_size_px",
+    "calibration_pixels",
     "fast_factor",
     "averaged_scales",
     "scale",
@@ -97,6 +98,10 @@ class PickConfig:
             "help": "Micrographs from which diameter and threshold are learnt, at most.",
             "metavar": "N",
         },
+    )
+    calibration_pixels: int = field(
+        default=500_000_000,
+        metadata={"help": "Their pixels together, at most, unless a single one has more: 2 GB of memory."},
     )
     fast_factor: float = field(
         default=1.4, metadata={"help": "How much smaller the views are along each side with --quality fast."}

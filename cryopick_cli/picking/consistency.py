@@ -220,6 +220,32 @@ def estimate_prior(diameter: Floats, score: Floats, config: ConsistencyConfig) -
     return SizePrior(float(centre), spread, spacing=config.spacing, least_factor=config.least_factor)
 
 
+def size_agreement(
+    diameter: Floats, score: Floats, prior: SizePrior | None, config: ConsistencyConfig
+) -> float:
+    """Give the share of candidates that agree on the data set's size, or on one of two; 0 without any.
+
+    Scores weigh with their square, and each counts by the kernel of the size histogram: in full where the
+    size is the mode itself. Particles have one size; what the network makes of noise and dirt has many.
+
+    Parameters
+    ----------
+    diameter, score : (n,) float64
+        Of candidates of which none stands for another's particle.
+    prior : SizePrior, optional
+        It tells the two sizes where there are two. Else the mode of these candidates counts, so that a
+        diameter that was given and is not quite right does no harm.
+    config : ConsistencyConfig
+    """
+    weight = score**2
+    if len(diameter) == 0 or not weight.sum() > 0:
+        return 0.0
+    mode, _ = find_mode(diameter, weight, config.bandwidth)
+    sizes = (mode,) if prior is None or prior.second is None else (mode, prior.diameter, prior.second)
+    distance = np.abs(np.log(diameter[:, None] / np.array(sizes))).min(axis=1)
+    return float((weight * np.exp(-0.5 * (distance / config.bandwidth) ** 2)).sum() / weight.sum())
+
+
 def weighted_median(values: Floats, weight: Floats) -> float:
     """Give the value below which half of the weight lies; at least one value."""
     order = values.argsort()

@@ -102,17 +102,12 @@ def threshold_curve(decoys: DecoyScores) -> tuple[CurvePoint, ...]:
 
 
 def choose_threshold(
-    score: Floats,
-    point: OperatingPoint,
-    config: ThresholdConfig | None = None,
-    target: str = "f1",
-    micrographs: int = 1,
+    score: Floats, point: OperatingPoint, config: ThresholdConfig | None = None, target: str = "f1"
 ) -> float:
-    """Give the threshold for a data set from the scores of a sample of its candidates.
+    """Give the threshold for a data set that holds particles, from the scores of a sample of its candidates.
 
-    It is ``threshold_share`` of the typical confident score, never below ``least_threshold``. Where both the
-    typical and the best scores are low, there seems to be no particle: then only what scores
-    ``empty_threshold`` is picked, whatever the target, as what lies below is mostly false there.
+    It is ``threshold_share`` times the square of the typical confident score, never below
+    ``least_threshold``: the fainter particles are, the lower lies the best cut in their scores.
 
     Parameters
     ----------
@@ -122,11 +117,7 @@ def choose_threshold(
         Share and limits, as fitted for the weights on development data.
     config : ThresholdConfig, optional
     target : {"f1", "precision", "recall"}
-    micrographs : int
-        How many micrographs the scores are of.
     """
-    if seems_empty(score, point, micrographs):
-        return point.empty_threshold
     return _cut_at(typical_score(score), point, config or ThresholdConfig(), target)
 
 
@@ -163,7 +154,7 @@ def adapt_threshold(
 
 def _cut_at(typical: float, point: OperatingPoint, config: ThresholdConfig, target: str) -> float:
     share = config.factor(target) * point.threshold_share
-    return min(0.99, max(point.least_threshold, share * typical))
+    return min(0.99, max(point.least_threshold, share * typical**2))
 
 
 def typical_score(score: Floats) -> float:
@@ -171,13 +162,24 @@ def typical_score(score: Floats) -> float:
     return float((score**3).sum() / (score**2).sum()) if len(score) else 0.0
 
 
-def seems_empty(score: Floats, point: OperatingPoint, micrographs: int = 1) -> bool:
+def seems_empty(score: Floats, agreement: float, point: OperatingPoint, micrographs: int = 1) -> bool:
     """Tell whether a data set seems to hold no particle, or none that is clearly visible.
 
-    Both the typical confident score and the mean of the five best scores a micrograph must be low: faint
-    particles lower the former, dirt on some micrographs raises the latter.
+    Then even the best candidates score low, and, as noise and dirt have no size of their own, lower still
+    by the share of them that agrees on one.
+
+    Parameters
+    ----------
+    score : (n,) float64
+        As for :func:`choose_threshold`.
+    agreement : float
+        Share of the candidates' weight that has the data set's size, 0 to 1; see
+        :func:`~cryopick_cli.picking.consistency.size_agreement`.
+    point : OperatingPoint
+    micrographs : int
+        How many micrographs the scores are of.
     """
     if len(score) == 0:
         return True
-    best = np.sort(score)[::-1][: BEST_A_MICROGRAPH * micrographs]
-    return typical_score(score) < point.least_typical and float(best.mean()) < point.least_best
+    best = float(np.sort(score)[::-1][: BEST_A_MICROGRAPH * micrographs].mean())
+    return best < point.least_best and best * agreement < point.least_agreed

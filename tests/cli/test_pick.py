@@ -185,7 +185,7 @@ def test_table_on_stdout_tells_what_came_out(pick: Pick) -> None:
     assert told["Median diameter"].startswith("30.")
     assert "the pixel size is unknown, so all lengths are in pixels; --pixel-size" in told["Median diameter"]
     assert told["Suggested box"] == "48 px"
-    assert told["Threshold"] == f"{OperatingPoint().threshold_share * expit(3.0):.2f}"
+    assert told["Threshold"] == f"{OperatingPoint().threshold_share * expit(3.0) ** 2:.2f}"
     assert told["Time"].endswith("s a micrograph")
     assert told["Device"].startswith("cpu (asked for")
     assert told["Output"] == "out"
@@ -692,7 +692,7 @@ def test_that_the_target_moves_nothing_where_there_seems_to_be_no_particle_is_sa
     shutil.copytree(weights, "strict")
     card = Path("strict/model.json")
     content = json.loads(card.read_text())
-    content["operating_point"] |= {"least_typical": 0.99, "least_best": 0.99}
+    content["operating_point"] |= {"least_best": 0.99, "least_agreed": 0.99}
     card.write_text(json.dumps(content))
     result = pick("--target", "recall", "--weights", "strict")
     assert "none clearly seen, where --target recall moves nothing; --threshold" in result.stderr

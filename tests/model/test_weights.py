@@ -41,7 +41,7 @@ def test_new_weights_start_from_the_rule_of_the_shipped_ones_with_their_own_scor
         assert getattr(new, name) == getattr(shipped, name), name
     assert (new.temperature, new.offset) == (1.0, 0.0)
     # These limits are for scores brought to probabilities, which those of new weights are not yet.
-    assert (new.least_typical, new.least_best) == (0.0, 0.0)
+    assert (new.least_best, new.least_agreed) == (0.0, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -164,9 +164,18 @@ def test_a_card_that_is_none_is_refused(folder: Path, content: str) -> None:
         read_card(folder)
 
 
+def test_a_card_of_the_first_format_has_its_scores_and_todays_rule_for_the_threshold(folder: Path) -> None:
+    before = {"threshold_share": 0.4, "least_threshold": 0.2, "least_typical": 0.6, "empty_threshold": 0.8}
+    known = {"working_diameter_px": 36.0, "temperature": 1.5, "offset": -0.25}
+    change_card(folder, format=1, operating_point=known | before)
+    assert read_card(folder).operating_point == POINT
+
+
 def test_a_card_of_another_format_asks_for_an_update(folder: Path) -> None:
-    change_card(folder, format=2)
-    with pytest.raises(WeightsError, match="made for another version of cryopick, expected format 1; update"):
+    change_card(folder, format=3)
+    with pytest.raises(
+        WeightsError, match=r"another version of cryopick \(found format 3, expected 2\); update"
+    ):
         read_card(folder)
 
 

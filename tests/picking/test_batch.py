@@ -105,6 +105,18 @@ def test_who_looks_on_is_told_of_each_step_of_the_calibration(
         assert set(items) == {"a", "b"}
 
 
+@pytest.mark.parametrize(("held", "expected"), [(0.5, 1), (2.5, 2), (3.0, 3), (9.0, 3)])
+def test_fewer_of_very_large_micrographs_are_held_in_memory(
+    planted_model: Model, micrographs: Micrographs, held: float, expected: int
+) -> None:
+    sources = micrographs("a", "b", "c")
+    config = PickConfig(calibration_pixels=int(held * SHAPE[0] * SHAPE[1]))
+    learnt = Batch(planted_model, config).calibrate(sources)
+    used = [name for calibration in learnt.values() for name in calibration.micrographs]
+    first = ranked([source.relative for source in sources], config.seed)[:expected]
+    assert used == sorted(first)
+
+
 @pytest.mark.parametrize(("sample", "broken"), [(2, 1), (3, 1), (16, 2), (16, 3)])
 def test_as_many_steps_are_done_as_announced_where_files_cannot_be_read(
     planted_model: Model, micrographs: Micrographs, sample: int, broken: int

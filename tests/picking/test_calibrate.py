@@ -117,7 +117,8 @@ def test_threshold_is_learnt_or_taken_as_given(planted_model: Model, plant: Plan
     sample = [plant(40)]
     share = planted_model.card.operating_point.threshold_share
     learnt = calibrate(planted_model, sample, ["one"], CONFIG).threshold
-    assert learnt == pytest.approx(share * expit(3.0), rel=0.02)  # every disc is as sure, and of the one size
+    # Every disc is as sure, and of the one size.
+    assert learnt == pytest.approx(share * expit(3.0) ** 2, rel=0.02)
     assert calibrate(planted_model, sample, ["one"], replace(CONFIG, threshold=0.7)).threshold == 0.7
 
 

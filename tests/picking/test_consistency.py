@@ -16,6 +16,7 @@ from cryopick_cli.picking.consistency import (
     estimate_prior,
     find_mode,
     find_second_mode,
+    size_agreement,
     smooth_histogram,
     weighted_median,
 )
@@ -194,3 +195,27 @@ def test_modes_without_meaning_are_refused(values: dict[str, float]) -> None:
 def test_spacings_without_meaning_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="crowded_spacing, spacing, crowded_share"):
         ConsistencyConfig(**values)
+
+
+def test_particles_agree_on_their_size_and_noise_on_none(rng: np.random.Generator) -> None:
+    particles, noise = 90 * np.exp(rng.normal(0, 0.04, 60)), 90 * np.exp(rng.normal(0, 0.14, 60))
+    score = rng.uniform(0.3, 0.6, 60)
+    assert size_agreement(particles, score, None, CONFIG) > 0.75
+    assert size_agreement(noise, score, None, CONFIG) < 0.6
+    assert size_agreement(np.full(9, 50.0), np.full(9, 0.1), None, CONFIG) == pytest.approx(1, abs=0.01)
+
+
+def test_particles_of_two_known_sizes_agree_with_either() -> None:
+    diameter, score = np.array([40.0] * 30 + [90.0] * 30), np.full(60, 0.5)
+    one, two = SizePrior(40.0, 0.28), SizePrior(40.0, 0.28, second=90.0)
+    assert size_agreement(diameter, score, one, CONFIG) == pytest.approx(0.5, abs=0.01)
+    assert size_agreement(diameter, score, two, CONFIG) == pytest.approx(1, abs=0.01)
+
+
+def test_a_given_diameter_that_is_not_quite_right_does_not_speak_against_particles() -> None:
+    assert size_agreement(np.full(9, 50.0), np.full(9, 0.5), SizePrior(80.0, 0.28), CONFIG) > 0.99
+
+
+@pytest.mark.parametrize("diameters", [[], [40.0, 90.0]], ids=["none", "without a score"])
+def test_nothing_agrees_on_nothing(diameters: list[float]) -> None:
+    assert size_agreement(np.array(diameters), np.zeros(len(diameters)), None, CONFIG) == 0
