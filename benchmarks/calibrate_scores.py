@@ -14,7 +14,7 @@ the expected calibration error before and after. `--write` puts them into the we
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def label_candidates(picks: pd.DataFrame, reference: pd.DataFrame) -> NDArray[np
 
 
 def collect(
-    model: Model, data: Path, simulated: Path | None, samples: Path | None
+    model: Model, data: Path, simulated: Sequence[Path], samples: Path | None
 ) -> Iterator[tuple[Floats, Floats, Floats]]:
     """Give logits, factors of the size prior, and labels of each development set."""
     for files, reference in development_sets(data, simulated, samples):
@@ -83,7 +83,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--simulated", type=Path)
+    parser.add_argument("--simulated", type=Path, nargs="*", default=[])
     parser.add_argument("--samples", type=Path, help="folder of folders, one a sample")
     parser.add_argument("--weights", default=DEFAULT_WEIGHTS)
     parser.add_argument("--write", action="store_true", help="write the numbers into the weights' card")
