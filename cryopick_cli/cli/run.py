@@ -19,6 +19,7 @@ from cryopick_cli.cli.record import RunRecord, checksum_in_words, read_record, t
 from cryopick_cli.errors import ConfigError, OutputError
 from cryopick_cli.formats.inputs import MicrographSource
 from cryopick_cli.formats.micrograph import read_micrograph
+from cryopick_cli.model.weights import OperatingPoint
 from cryopick_cli.picking.batch import Batch
 from cryopick_cli.picking.calibrate import Calibration
 from cryopick_cli.picking.config import PickConfig
@@ -75,7 +76,12 @@ class PickingRun:
             "files": to_mapping(self.folder.config),
             "pixel_size": self.batch.pixel_size,
         }
-        self.record.weights = {"name": model.card.name, "sha256": model.card.sha256, "folder": str(weights)}
+        self.record.weights = {
+            "name": model.card.name,
+            "sha256": model.card.sha256,
+            "folder": str(weights),
+            "operating_point": to_mapping(model.card.operating_point),
+        }
         self.record.device = {
             "device": str(model.device.device),
             "dtype": str(model.device.dtype).removeprefix("torch."),
@@ -120,12 +126,15 @@ class PickingRun:
         told = table_in(earlier, "config")
         pick = from_mapping(PickConfig, _as_it_was(table_in(told, "pick")), "config.pick")
         files = from_mapping(OutputConfig, table_in(told, "files"), "config.files")
-        model = checksum_in_words(table_in(earlier, "weights").get("sha256"))
+        weights, point = table_in(earlier, "weights"), self.batch.model.card.operating_point
+        model = checksum_in_words(weights.get("sha256"))
+        noted = {**to_mapping(point), **table_in(weights, "operating_point")}
         return [
             *differences(pick, self.batch.config, "pick", whole=(Length,)),
             *differences(files, self.folder.config, "files"),
             *differences(told.get("pixel_size"), self.batch.pixel_size, "pixel_size"),
             *differences(model, checksum_in_words(self.batch.model.card.sha256), "weights"),
+            *differences(from_mapping(OperatingPoint, noted, "weights"), point, "weights.operating_point"),
         ]
 
     def calibrate(self) -> None:

@@ -25,11 +25,12 @@ from cryopick_cli.cli.main import cli
 from cryopick_cli.formats.micrograph import read_micrograph, write_micrograph
 from cryopick_cli.model.config import NetworkConfig
 from cryopick_cli.model.network import RetinaNet
-from cryopick_cli.model.weights import OperatingPoint, save_model
+from cryopick_cli.model.weights import OperatingPoint, read_card, save_model
 from cryopick_cli.picking import batch, candidates, scale
 from cryopick_cli.picking import pick as pick_module
 from cryopick_cli.picking.detect import Candidates, DetectConfig, detect
 from cryopick_cli.picking.run_folder import RunFolder
+from cryopick_cli.settings import to_mapping
 
 CENTRES = np.array([(50.0, 60.0), (130.0, 80.0), (210.0, 70.0), (90.0, 150.0), (200.0, 150.0)])
 Pick = Callable[..., Result]
@@ -236,7 +237,12 @@ def test_record_explains_the_run(pick: Pick, weights: Path) -> None:
     assert content["config"]["pick"]["detection"]["floor"] == DetectConfig().floor
     assert content["config"]["files"] == {"format": "star,box", "box_size": None, "write_masks": False}
     digest = hashlib.sha256((weights / "weights.safetensors").read_bytes()).hexdigest()
-    assert content["weights"] == {"name": "tiny", "sha256": digest, "folder": str(weights)}
+    assert content["weights"] == {
+        "name": "tiny",
+        "sha256": digest,
+        "folder": str(weights),
+        "operating_point": to_mapping(read_card(weights).operating_point),
+    }
     assert content["device"]["device"] == "cpu"
     assert content["device"]["reason"].startswith("asked for")
     assert set(content["timings_s"]) == {"load weights", "calibrate", "pick"}
@@ -409,6 +415,18 @@ def test_resume_goes_on_with_a_run_of_a_version_that_had_fewer_settings(
     result = pick("--resume")
     assert result.exit_code == 0, result.output
     assert picked == []
+
+
+def test_resume_with_another_operating_point_of_the_same_weights_names_it(pick: Pick, weights: Path) -> None:
+    shutil.copytree(weights, "mine")
+    assert pick("--weights", "mine").exit_code == 0
+    card = Path("mine/model.json")
+    content = json.loads(card.read_text())
+    content["operating_point"] |= {"threshold_share": 0.31}
+    card.write_text(json.dumps(content))
+    result = pick("--resume", "--weights", "mine")
+    assert result.exit_code == 1
+    assert "weights.operating_point.threshold_share (found 0.65, expected 0.31)" in result.stderr
 
 
 def test_resume_of_a_run_before_odd_sizes_kept_half_of_their_score_names_that(pick: Pick) -> None:
