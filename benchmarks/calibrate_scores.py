@@ -83,7 +83,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--simulated", type=Path, nargs="*", default=[])
+    parser.add_argument("--simulated", type=Path, nargs="*", default=[], help="folders of lone micrographs")
     parser.add_argument("--samples", type=Path, help="folder of folders, one a sample")
     parser.add_argument("--weights", default=DEFAULT_WEIGHTS)
     parser.add_argument("--write", action="store_true", help="write the numbers into the weights' card")

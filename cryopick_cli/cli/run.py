@@ -128,13 +128,15 @@ class PickingRun:
         files = from_mapping(OutputConfig, table_in(told, "files"), "config.files")
         weights, point = table_in(earlier, "weights"), self.batch.model.card.operating_point
         model = checksum_in_words(weights.get("sha256"))
-        noted = {**to_mapping(point), **table_in(weights, "operating_point")}
+        noted = table_in(weights, "operating_point")
+        unknown, where = not noted and pick.threshold is None, "weights.operating_point"
         return [
             *differences(pick, self.batch.config, "pick", whole=(Length,)),
             *differences(files, self.folder.config, "files"),
             *differences(told.get("pixel_size"), self.batch.pixel_size, "pixel_size"),
             *differences(model, checksum_in_words(self.batch.model.card.sha256), "weights"),
-            *differences(from_mapping(OperatingPoint, noted, "weights"), point, "weights.operating_point"),
+            *(["the rule for the threshold (found that of an earlier version)"] if unknown else []),
+            *differences(from_mapping(OperatingPoint, to_mapping(point) | noted, where), point, where),
         ]
 
     def calibrate(self) -> None:
@@ -229,7 +231,7 @@ def _describe_calibration(calibration: Calibration, config: PickConfig) -> str:
     if calibration.typical_score is not None:
         words += ", less in fainter micrographs and more in clearer ones, as told at the end"
     if calibration.seems_empty:
-        words += "; scores are low throughout: no particle, or none clearly seen"
+        words += "; little scores well at any one size: no particle, or none clearly seen"
         if config.threshold is None and config.target != "f1":
             words += f", where --target {config.target} moves nothing; --threshold 0.3 picks more"
     elif calibration.false_discovery_rate is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,21 +26,23 @@ from cryopick_cli.model.device import DeviceChoice
 from cryopick_cli.model.network import RetinaNet
 from cryopick_cli.settings import from_mapping, to_mapping
 
+log = logging.getLogger(__name__)
+
 DEFAULT_WEIGHTS = "general"
 CARD_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FORMAT = 2
-# Cards of format 1 go with another rule for the threshold: of their operating point this still holds.
-_KEPT_OF_FORMAT_1 = ("working_diameter_px", "temperature", "offset")
+# Cards of format 1 had this limit in place of ``least_evidence``.
+_LIMIT_OF_FORMAT_1 = "least_best"
 
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint:
     """How these weights are best used: found on development data, never on test data.
 
-    New weights start from the rule of the shipped ones, with logits as they are. Whether a data set seems to
-    hold no particle is not asked of them: the shipped limits are for scores brought to probabilities, and
-    logits as they are hardly ever reach those.
+    New weights have logits as they are, and a threshold that suits those: a share of the typical score. The
+    shipped ones have scores brought to probabilities, which its square suits better. Whether a data set seems
+    to hold no particle is not asked of new weights: logits as they are hardly ever reach limits for that.
     """
 
     working_diameter_px: float = field(
@@ -50,18 +53,21 @@ class OperatingPoint:
     )
     offset: float = field(default=0.0, metadata={"help": "Added to the logits after the temperature."})
     threshold_share: float = field(
-        default=0.65,
-        metadata={"help": "Automatic threshold over the square of the typical confident score."},
+        default=0.6, metadata={"help": "Automatic threshold over a power of the typical confident score."}
     )
-    least_threshold: float = field(default=0.1, metadata={"help": "Smallest automatic threshold."})
-    least_best: float = field(
+    threshold_power: float = field(
+        default=1.0, metadata={"help": "That power: 2 suits scores that were brought to probabilities."}
+    )
+    least_threshold: float = field(default=0.25, metadata={"help": "Smallest automatic threshold."})
+    least_typical: float = field(
         default=0.0,
-        metadata={"help": "Mean of the five best scores a micrograph below which there may be no particle."},
+        metadata={"help": "Typical confident score below which there may be no particle in a data set."},
     )
-    least_agreed: float = field(
+    least_evidence: float = field(
         default=0.0,
         metadata={
-            "help": "That mean times the share of candidates of one size, below which there seems to be none."
+            "help": "Mean of the five best scores a micrograph times the share of candidates of one size, "
+            "which must be lower, too, for that."
         },
     )
     empty_threshold: float = field(
@@ -132,14 +138,21 @@ def read_card(folder: Path) -> ModelCard:
     path = folder / CARD_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found, point = content.pop("format"), content["operating_point"]
+        found = content.pop("format")
         if found not in (1, CARD_FORMAT):
             raise WeightsError(
                 f"{path}: made for another version of cryopick (found format {found}, expected "
                 f"{CARD_FORMAT}); update"
             )
-        if found == 1:
-            point = {name: point[name] for name in _KEPT_OF_FORMAT_1 if name in point}
+        point = content["operating_point"]
+        if found == 1 and point.pop(_LIMIT_OF_FORMAT_1, 0.0) > 0:
+            log.warning(
+                "%s: found a card of format 1, expected %d: its limits for data sets without particles are "
+                "of an earlier rule and not used, so that none counts as empty; where the weights were "
+                "trained on from others, copy the operating_point of their card",
+                path,
+                CARD_FORMAT,
+            )
         return ModelCard(
             name=content["name"],
             sha256=content["sha256"],

@@ -64,15 +64,18 @@ class Batch:
             groups = group_by_kind(sources, self.pixel_size, self.config, advance)
         for kind, members in groups.items():
             if kind not in self.calibrations:
-                wanted = self._sample_size(members)
-                with watch("Reading a sample", wanted, "micrographs") as advance:
-                    sample = self._read_sample(members, wanted, advance)
-                # How many looks it takes is known only now, as some files cannot be read.
-                if sample and self._can_be_measured(sample[0][1]):
-                    looks = count_looks([name for name, _ in sample], self.config)
-                    with watch("Calibrating", looks, "steps") as advance:
-                        self._learn(kind, sample, advance)
+                self._calibrate_kind(kind, members, watch)
         return self.calibrations
+
+    def _calibrate_kind(self, kind: str, members: Mapping[str, MicrographSource], watch: Watch) -> None:
+        wanted = self._sample_size(members)
+        with watch("Reading a sample", wanted, "micrographs") as advance:
+            sample = self._read_sample(members, wanted, advance)
+        # How many looks it takes is known only now, as some files cannot be read.
+        if sample and self._can_be_measured(sample[0][1]):
+            looks = count_looks([name for name, _ in sample], self.config)
+            with watch("Calibrating", looks, "steps") as advance:
+                self._learn(kind, sample, advance)
 
     def _learn(self, kind: str, sample: Sequence[tuple[str, Micrograph]], advance: Advance = unheard) -> None:
         names = [name for name, _ in sample]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ class Calibration:
     micrographs: tuple[str, ...] = ()
     estimate: ScaleEstimate | None = None
     seems_empty: bool = False
-    """Whether no candidate scored like a particle, so that only what is sure is picked."""
+    """Whether candidates score low and have no size in common, so that only what is sure is picked."""
     counts: tuple[int, int] = (0, 0)
     """Picks of the sample that have the first size, and the second where there are two."""
     false_discovery_rate: float | None = None
@@ -98,6 +98,17 @@ class Calibration:
     def box_size_px(self, pixel_size: float | None) -> int | None:
         """Suggest the edge of the box to extract, px; None where the diameter is unknown."""
         return suggested_box_px(self.prior, pixel_size)
+
+
+class _Cut(NamedTuple):
+    """What the candidates of the sample are worth, and where they are cut."""
+
+    weighed: list[Weighed]
+    score: Floats
+    """Of every candidate that could become a pick, as is its ``size``, a diameter in the data set's unit."""
+    size: Floats
+    threshold: float
+    empty: bool
 
 
 def calibrate(
@@ -144,27 +155,26 @@ def calibrate(
         replace(one, mask=judge_mask(mask.result(), one.found, point))
         for one, mask in zip(genuine, masks, strict=True)
     ]
-    weighed, threshold, empty = _weigh_and_cut(genuine, prior, point, config)
-    if prior is not None and _is_crowded(genuine, weighed, prior, threshold, config.consistency):
+    cut = _weigh_and_cut(genuine, prior, point, config)
+    if prior is not None and _is_crowded(genuine, cut, prior, config.consistency):
         prior = replace(prior, spacing=config.consistency.crowded_spacing)
-        weighed, threshold, empty = _weigh_and_cut(genuine, prior, point, config)
-    score, size = _pool(genuine, weighed)
+        cut = _weigh_and_cut(genuine, prior, point, config)
     decoys = score_decoys(genuine, prior, point, config)
     found = Calibration(
         unit="px" if sample[0].pixel_size is None else "Å",
         prior=prior,
-        threshold=threshold,
-        typical_score=None if empty or config.threshold is not None else typical_score(score),
+        threshold=cut.threshold,
+        typical_score=None if cut.empty or config.threshold is not None else typical_score(cut.score),
         light=light,
         micrographs=tuple(names),
         estimate=estimate,
-        seems_empty=empty,
-        counts=_count_by_size(size[score >= threshold], prior),
-        false_discovery_rate=decoys.false_discovery_rate(threshold),
+        seems_empty=cut.empty,
+        counts=_count_by_size(cut.size[cut.score >= cut.threshold], prior),
+        false_discovery_rate=decoys.false_discovery_rate(cut.threshold),
         curve=threshold_curve(decoys),
         decoys=tuple(choose_copied(names, config)),
     )
-    return replace(found, scale_space_diameter=_second_opinion(model, genuine, weighed, found, config))
+    return replace(found, scale_space_diameter=_second_opinion(model, genuine, cut.weighed, found, config))
 
 
 def count_looks(names: Sequence[str], config: PickConfig) -> int:
@@ -223,10 +233,10 @@ def _find_masks(
 
 def _weigh_and_cut(
     genuine: Sequence[Genuine], prior: SizePrior | None, point: OperatingPoint, config: PickConfig
-) -> tuple[list[Weighed], float, bool]:
-    """Weigh the candidates of the sample, choose the threshold, and tell whether no particle is seen.
+) -> _Cut:
+    """Weigh the candidates of the sample, tell whether particles are seen, and choose the threshold.
 
-    Where none is, only what scores ``empty_threshold`` is picked, whatever the target, as what lies below is
+    Where none are, only what scores ``empty_threshold`` is picked, whatever the target, as what lies below is
     mostly false there.
     """
     weighed = [weigh(one.found, one.micrograph, prior, point, config, one.mask) for one in genuine]
@@ -234,23 +244,19 @@ def _weigh_and_cut(
     agreement = size_agreement(size, score, prior, config.consistency)
     empty = seems_empty(score, agreement, point, len(genuine))
     if config.threshold is not None:
-        return weighed, config.threshold, empty
-    if empty:
-        return weighed, point.empty_threshold, empty
-    return weighed, choose_threshold(score, point, config.thresholding, config.target), empty
+        threshold = config.threshold
+    elif empty:
+        threshold = point.empty_threshold
+    else:
+        threshold = choose_threshold(score, point, config.thresholding, config.target)
+    return _Cut(weighed, score, size, threshold, empty)
 
 
-def _is_crowded(
-    genuine: Sequence[Genuine],
-    weighed: Sequence[Weighed],
-    prior: SizePrior,
-    threshold: float,
-    config: ConsistencyConfig,
-) -> bool:
+def _is_crowded(genuine: Sequence[Genuine], cut: _Cut, prior: SizePrior, config: ConsistencyConfig) -> bool:
     """Tell whether so many picks are near to each other that particles must overlap, and nearer ones too."""
     near, picks = 0, 0
-    for one, seen in zip(weighed, genuine, strict=True):
-        which = one.eligible & (one.score >= threshold)
+    for one, seen in zip(cut.weighed, genuine, strict=True):
+        which = one.eligible & (one.score >= cut.threshold)
         unit = unit_length(seen.micrograph.pixel_size)
         size = prior.nearest(one.found.diameter[which] * unit) / unit
         near += count_overlapping(one.found.x[which], one.found.y[which], config.crowded_distance * size)

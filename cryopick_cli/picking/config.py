@@ -95,7 +95,8 @@ class PickConfig:
     calibration_micrographs: int = field(
         default=16,
         metadata={
-            "help": "Micrographs from which diameter and threshold are learnt, at most.",
+            "help": "Micrographs from which diameter and threshold are learnt, at most; fewer of very large "
+            "ones.",
             "metavar": "N",
         },
     )
@@ -153,6 +154,8 @@ class PickConfig:
             raise ConfigError(
                 f"--calibration-micrographs: found {self.calibration_micrographs}, expected 1 or more"
             )
+        if self.calibration_pixels < 1:
+            raise ConfigError(f"calibration_pixels: found {self.calibration_pixels}, expected 1 or more")
 
     def check_unit(self, pixel_size: float | None) -> None:
         """Refuse lengths given in Å for a micrograph of unknown pixel size.

@@ -231,17 +231,19 @@ def size_agreement(
     Parameters
     ----------
     diameter, score : (n,) float64
-        Of candidates of which none stands for another's particle.
+        Of candidates of which none stands for another's particle, after the size prior.
     prior : SizePrior, optional
-        It tells the two sizes where there are two. Else the mode of these candidates counts, so that a
+        It tells the other size where there are two. The first is the mode of these candidates, so that a
         diameter that was given and is not quite right does no harm.
     config : ConsistencyConfig
     """
     weight = score**2
-    if len(diameter) == 0 or not weight.sum() > 0:
+    if not weight.any():
         return 0.0
     mode, _ = find_mode(diameter, weight, config.bandwidth)
-    sizes = (mode,) if prior is None or prior.second is None else (mode, prior.diameter, prior.second)
+    sizes = [mode]
+    if prior is not None and prior.second is not None:
+        sizes.append(max(prior.diameter, prior.second, key=lambda size: abs(np.log(size / mode))))
     distance = np.abs(np.log(diameter[:, None] / np.array(sizes))).min(axis=1)
     return float((weight * np.exp(-0.5 * (distance / config.bandwidth) ** 2)).sum() / weight.sum())
 

@@ -2,8 +2,8 @@
 
 The scores of good particles differ from one data set to the next, with contrast and crowding, and within one
 from micrograph to micrograph, with defocus and ice; but the best cut goes with what the confident picks score
-there. Decoys, copies of a few micrographs in which there is nothing to find, tell how many picks are false at
-least.
+there. Where these score low and have no size in common, there seems to be nothing to pick. Decoys, copies of
+a few micrographs in which there is nothing to find, tell how many picks are false at least.
 """
 
 from __future__ import annotations
@@ -106,8 +106,9 @@ def choose_threshold(
 ) -> float:
     """Give the threshold for a data set that holds particles, from the scores of a sample of its candidates.
 
-    It is ``threshold_share`` times the square of the typical confident score, never below
-    ``least_threshold``: the fainter particles are, the lower lies the best cut in their scores.
+    It is ``threshold_share`` times a power of the typical confident score, never below ``least_threshold``:
+    the fainter particles are, the lower lies the best cut among their scores. Of scores that are
+    probabilities the power is 2.
 
     Parameters
     ----------
@@ -154,19 +155,21 @@ def adapt_threshold(
 
 def _cut_at(typical: float, point: OperatingPoint, config: ThresholdConfig, target: str) -> float:
     share = config.factor(target) * point.threshold_share
-    return min(0.99, max(point.least_threshold, share * typical**2))
+    return min(0.99, max(point.least_threshold, share * float(typical**point.threshold_power)))
 
 
 def typical_score(score: Floats) -> float:
     """Give the mean of the scores weighted by their squares, ``sum(s³) / sum(s²)``; 0 without scores."""
-    return float((score**3).sum() / (score**2).sum()) if len(score) else 0.0
+    weight = score**2
+    return float((score * weight).sum() / weight.sum()) if weight.any() else 0.0
 
 
 def seems_empty(score: Floats, agreement: float, point: OperatingPoint, micrographs: int = 1) -> bool:
     """Tell whether a data set seems to hold no particle, or none that is clearly visible.
 
-    Then even the best candidates score low, and, as noise and dirt have no size of their own, lower still
-    by the share of them that agrees on one.
+    Then confident candidates score low, and the five best a micrograph do, too, all the more if they are
+    multiplied by the share of candidates that agrees on one size: noise and dirt have no size of their own.
+    Where there are fewer than five a micrograph, the missing ones count as 0.
 
     Parameters
     ----------
@@ -181,5 +184,6 @@ def seems_empty(score: Floats, agreement: float, point: OperatingPoint, microgra
     """
     if len(score) == 0:
         return True
-    best = float(np.sort(score)[::-1][: BEST_A_MICROGRAPH * micrographs].mean())
-    return best < point.least_best and best * agreement < point.least_agreed
+    expected = BEST_A_MICROGRAPH * micrographs
+    best = float(np.sort(score)[::-1][:expected].sum()) / expected
+    return typical_score(score) < point.least_typical and best * agreement < point.least_evidence

@@ -186,7 +186,7 @@ def test_table_on_stdout_tells_what_came_out(pick: Pick) -> None:
     assert told["Median diameter"].startswith("30.")
     assert "the pixel size is unknown, so all lengths are in pixels; --pixel-size" in told["Median diameter"]
     assert told["Suggested box"] == "48 px"
-    assert told["Threshold"] == f"{OperatingPoint().threshold_share * expit(3.0) ** 2:.2f}"
+    assert told["Threshold"] == f"{OperatingPoint().threshold_share * expit(3.0):.2f}"
     assert told["Time"].endswith("s a micrograph")
     assert told["Device"].startswith("cpu (asked for")
     assert told["Output"] == "out"
@@ -426,7 +426,19 @@ def test_resume_with_another_operating_point_of_the_same_weights_names_it(pick: 
     card.write_text(json.dumps(content))
     result = pick("--resume", "--weights", "mine")
     assert result.exit_code == 1
-    assert "weights.operating_point.threshold_share (found 0.65, expected 0.31)" in result.stderr
+    assert "weights.operating_point.threshold_share (found 0.6, expected 0.31)" in result.stderr
+
+
+def test_resume_of_a_run_with_the_earlier_rule_for_the_threshold_names_that(pick: Pick) -> None:
+    """It noted no operating point; what is left would be cut otherwise than what is done."""
+    for options, refused in (((), True), (("--threshold", "0.4"), False)):
+        assert pick("--overwrite", *options).exit_code == 0
+        rewritten = record()
+        del rewritten["weights"]["operating_point"]
+        Path("out/run.json").write_text(json.dumps(rewritten))
+        result = pick("--resume", *options)
+        assert (result.exit_code == 1) == refused, result.output
+        assert ("the rule for the threshold (found that of an earlier version)" in result.stderr) == refused
 
 
 def test_resume_of_a_run_before_odd_sizes_kept_half_of_their_score_names_that(pick: Pick) -> None:
@@ -710,7 +722,7 @@ def test_that_the_target_moves_nothing_where_there_seems_to_be_no_particle_is_sa
     shutil.copytree(weights, "strict")
     card = Path("strict/model.json")
     content = json.loads(card.read_text())
-    content["operating_point"] |= {"least_best": 0.99, "least_agreed": 0.99}
+    content["operating_point"] |= {"least_typical": 0.99, "least_evidence": 0.99}
     card.write_text(json.dumps(content))
     result = pick("--target", "recall", "--weights", "strict")
     assert "none clearly seen, where --target recall moves nothing; --threshold" in result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,15 @@ POINT = OperatingPoint(working_diameter_px=36.0, temperature=1.5, offset=-0.25)
 ABOUT = {"data": {"sets": ["one", "zwei"]}, "licence": "BSD-3-Clause"}
 
 
-def test_new_weights_start_from_the_rule_of_the_shipped_ones_with_their_own_scores() -> None:
+def test_new_weights_have_a_rule_for_scores_that_are_not_calibrated() -> None:
     shipped, new = read_card(find_weights()).operating_point, OperatingPoint()
-    for name in ("working_diameter_px", "threshold_share", "least_threshold", "empty_threshold"):
+    for name in ("working_diameter_px", "empty_threshold"):
         assert getattr(new, name) == getattr(shipped, name), name
     assert (new.temperature, new.offset) == (1.0, 0.0)
-    # These limits are for scores brought to probabilities, which those of new weights are not yet.
-    assert (new.least_best, new.least_agreed) == (0.0, 0.0)
+    # The square of a score is for probabilities; so are the limits for data sets without particles.
+    assert (new.threshold_power, shipped.threshold_power) == (1.0, 2.0)
+    assert (new.least_typical, new.least_evidence) == (0.0, 0.0)
+    assert min(shipped.least_typical, shipped.least_evidence) > 0
 
 
 @pytest.fixture(scope="module")
@@ -164,11 +167,19 @@ def test_a_card_that_is_none_is_refused(folder: Path, content: str) -> None:
         read_card(folder)
 
 
-def test_a_card_of_the_first_format_has_its_scores_and_todays_rule_for_the_threshold(folder: Path) -> None:
-    before = {"threshold_share": 0.4, "least_threshold": 0.2, "least_typical": 0.6, "empty_threshold": 0.8}
-    known = {"working_diameter_px": 36.0, "temperature": 1.5, "offset": -0.25}
-    change_card(folder, format=1, operating_point=known | before)
-    assert read_card(folder).operating_point == POINT
+def test_a_card_of_the_first_format_keeps_its_rule_for_the_threshold(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = {"working_diameter_px": 36.0, "temperature": 1.5, "offset": -0.25, "threshold_share": 0.4}
+    change_card(folder, format=1, operating_point=known | {"least_typical": 0.0, "least_best": 0.0})
+    assert read_card(folder).operating_point == replace(POINT, threshold_share=0.4)
+    assert not caplog.records
+    change_card(folder, operating_point=known | {"least_typical": 0.6, "least_best": 0.7})
+    assert read_card(folder).operating_point.least_evidence == 0
+    assert "none counts as empty" in caplog.text
+    change_card(folder, operating_point=known | {"wished": 0.7})
+    with pytest.raises(WeightsError, match="wished"):
+        read_card(folder)
 
 
 def test_a_card_of_another_format_asks_for_an_update(folder: Path) -> None:

@@ -64,8 +64,16 @@ def test_other_places_and_other_sizes_are_other_candidates() -> None:
 
 
 def test_two_neighbours_of_one_look_are_not_merged() -> None:
-    found = average_looks([candidates((10, 10, 20, 1.0), (13, 10, 20, 0.9))], FLOOR)
-    assert len(found.x) == 2
+    pair = candidates((10, 10, 20, 1.0), (13, 10, 20, 0.9))
+    found = average_looks([pair, candidates((11, 10, 20, 2.0))], FLOOR)
+    # The one seen twice has the better of the pair; the other was seen once.
+    assert found.logit.tolist() == pytest.approx([1.5, (0.9 + FLOOR) / 2])
+
+
+def test_the_better_of_two_that_want_the_same_gets_it() -> None:
+    middle = candidates((15, 10, 20, 0.5))
+    found = average_looks([candidates((10, 10, 20, 2.0), (20, 10, 20, 1.0)), middle], FLOOR)
+    assert found.logit.tolist() == pytest.approx([1.25, (1.0 + FLOOR) / 2])
 
 
 def test_nothing_gives_nothing() -> None:

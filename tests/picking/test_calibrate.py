@@ -32,7 +32,7 @@ from cryopick_cli.picking.decoys import choose_copied
 from cryopick_cli.picking.detect import Candidates
 from cryopick_cli.picking.pick import pick_micrograph
 from cryopick_cli.picking.scale import ScaleConfig
-from cryopick_cli.picking.threshold import choose_threshold
+from cryopick_cli.picking.threshold import TARGETS, choose_threshold
 from cryopick_cli.settings import from_mapping, to_mapping
 from cryopick_cli.units import Length
 
@@ -118,7 +118,7 @@ def test_threshold_is_learnt_or_taken_as_given(planted_model: Model, plant: Plan
     share = planted_model.card.operating_point.threshold_share
     learnt = calibrate(planted_model, sample, ["one"], CONFIG).threshold
     # Every disc is as sure, and of the one size.
-    assert learnt == pytest.approx(share * expit(3.0) ** 2, rel=0.02)
+    assert learnt == pytest.approx(share * expit(3.0), rel=0.02)
     assert calibrate(planted_model, sample, ["one"], replace(CONFIG, threshold=0.7)).threshold == 0.7
 
 
@@ -176,8 +176,12 @@ def test_a_given_diameter_holds_where_there_is_nothing_to_learn_from(
     assert found.prior == SizePrior(50.0, CONFIG.consistency.narrowest)
 
 
-def test_without_candidates_nothing_is_known_and_nothing_breaks(planted_model: Model, plant: Plant) -> None:
-    found = calibrate(planted_model, [plant(40, np.zeros((0, 2)))], ["one"], CONFIG)
+@pytest.mark.parametrize("target", TARGETS)
+def test_without_candidates_nothing_is_known_and_nothing_breaks(
+    planted_model: Model, plant: Plant, target: str
+) -> None:
+    config = replace(CONFIG, target=target)
+    found = calibrate(planted_model, [plant(40, np.zeros((0, 2)))], ["one"], config)
     assert found.prior is None
     assert found.estimate is None
     assert found.threshold == planted_model.card.operating_point.empty_threshold

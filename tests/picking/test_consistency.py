@@ -212,8 +212,11 @@ def test_particles_of_two_known_sizes_agree_with_either() -> None:
     assert size_agreement(diameter, score, two, CONFIG) == pytest.approx(1, abs=0.01)
 
 
-def test_a_given_diameter_that_is_not_quite_right_does_not_speak_against_particles() -> None:
-    assert size_agreement(np.full(9, 50.0), np.full(9, 0.5), SizePrior(80.0, 0.28), CONFIG) > 0.99
+@pytest.mark.parametrize(
+    "prior", [SizePrior(80.0, 0.28), SizePrior(55.0, 0.28, second=90.0)], ids=["one", "two"]
+)
+def test_a_given_diameter_that_is_not_quite_right_does_not_speak_against_particles(prior: SizePrior) -> None:
+    assert size_agreement(np.full(9, 50.0), np.full(9, 0.5), prior, CONFIG) > 0.99
 
 
 @pytest.mark.parametrize("diameters", [[], [40.0, 90.0]], ids=["none", "without a score"])

@@ -20,7 +20,7 @@ from cryopick_cli.picking.threshold import (
     typical_score,
 )
 
-POINT = OperatingPoint(threshold_share=0.5, least_threshold=0.1)
+POINT = OperatingPoint(threshold_share=0.5, threshold_power=2.0, least_threshold=0.1)
 
 
 def test_equal_scores_give_the_share_of_their_square() -> None:
@@ -84,29 +84,55 @@ def test_without_confident_candidates_the_least_threshold_stays() -> None:
     assert choose_threshold(np.full(9, 0.03), POINT) == 0.1
 
 
+LIMITED = replace(POINT, least_typical=0.65, least_evidence=0.38)
+
+
 @pytest.mark.parametrize(
-    ("level", "agreement", "empty"),
-    [(0.55, 0.5, True), (0.55, 0.8, False), (0.3, 0.9, True), (0.75, 0.1, False)],
-    ids=["noise", "faint particles of one size", "hardly a score", "clear particles of all sizes"],
+    ("scores", "agreement", "empty"),
+    [
+        ([0.55] * 40, 0.5, True),
+        ([0.55] * 40, 0.8, False),
+        ([0.3] * 40, 0.9, True),
+        ([0.75] * 40, 0.1, False),
+        ([0.6], 1.0, True),
+        ([0.9], 1.0, False),
+        ([], 0.0, True),
+    ],
+    ids=[
+        "noise",
+        "faint particles of one size",
+        "hardly a score",
+        "clear particles of all sizes",
+        "one speck, which agrees with itself",
+        "one clear particle",
+        "nothing",
+    ],
 )
-def test_low_scores_of_any_size_are_no_particles(level: float, agreement: float, *, empty: bool) -> None:
-    point = replace(POINT, least_best=0.7, least_agreed=0.35)
-    assert seems_empty(np.full(40, level), agreement, point) == empty
+def test_low_scores_without_a_common_size_are_no_particles(
+    scores: list[float], agreement: float, *, empty: bool
+) -> None:
+    assert seems_empty(np.array(scores), agreement, LIMITED) == empty
 
 
-def test_no_candidate_is_no_particle() -> None:
-    assert seems_empty(np.zeros(0), 0.0, OperatingPoint())
+def test_few_clear_particles_among_many_micrographs_are_no_empty_data_set() -> None:
+    scores = np.array([0.9] * 16 + [0.1] * 300)
+    assert not seems_empty(scores, 0.6, LIMITED, micrographs=16)
 
 
-def test_faint_particles_with_some_clear_ones_are_no_empty_data_set() -> None:
-    point = OperatingPoint(least_best=0.6, least_agreed=0.4)
-    scores = np.array([0.8] * 5 + [0.3] * 200)
-    assert not seems_empty(scores, 0.9, point)
-    assert seems_empty(scores, 0.9, point, micrographs=20)  # five clear ones in twenty micrographs are dirt
+def test_faint_particles_with_some_that_are_less_so_are_no_empty_data_set() -> None:
+    scores = np.array([0.7] * 5 + [0.3] * 200)
+    assert not seems_empty(scores, 0.9, LIMITED)
+    assert seems_empty(scores, 0.9, LIMITED, micrographs=20)  # five such in twenty micrographs are dirt
 
 
-def test_typical_score_of_nothing_is_zero() -> None:
-    assert typical_score(np.zeros(0)) == 0
+def test_scores_that_are_no_probabilities_keep_a_share_of_themselves() -> None:
+    point = replace(POINT, threshold_power=1.0)
+    assert choose_threshold(np.full(30, 0.8), point) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_typical_score_of_nothing_is_zero(count: int) -> None:
+    assert typical_score(np.zeros(count)) == 0
 
 
 def test_targets_move_the_threshold_each_their_way() -> None:
