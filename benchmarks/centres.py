@@ -1,7 +1,7 @@
 """How near picks come to where the particles are, in pixels of the micrograph, at many sizes of both.
 
     python benchmarks/centres.py
-    python benchmarks/centres.py --quality best --first 3
+    python benchmarks/centres.py --quality best --first 4
     python benchmarks/centres.py --working-px 80
 
 Projected balls are planted in white noise, in which they are easy to see: what is measured is how exactly the
@@ -34,8 +34,12 @@ Floats = NDArray[np.float64]
 MICROGRAPHS = (
     ((1024, 1024), 20.0),
     ((1024, 1024), 40.0),
+    ((1024, 1024), 60.0),
     ((1023, 1531), 60.0),
     ((3710, 3838), 60.0),
+    ((4096, 4096), 60.0),
+    ((4092, 5760), 60.0),
+    ((8184, 11520), 60.0),
     ((3710, 3838), 120.0),
     ((4096, 4096), 150.0),
     ((4092, 5760), 250.0),

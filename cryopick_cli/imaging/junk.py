@@ -187,9 +187,10 @@ def find_junk(
     height, width = array.shape
     factor = _reduction((height, width), diameter_px, config)
     small = resample(fill_non_finite(array), working_shape((height, width), factor))
+    small = -small if light else small
     small = np.clip(small, *np.percentile(small, [0.01, 99.99])).astype(np.float32)
     diameter = diameter_px / factor
-    solid = _dark_or_bright(-small if light else small, diameter, config)
+    solid = _dark_or_bright(small, diameter, config)
     return JunkMask(solid | _other_grain(small, solid, diameter, config), (height, width))
 
 
@@ -314,7 +315,11 @@ def _core_of_each(blobs: Mask, depth: Array, share: float, radius: float) -> Mas
 
 
 def _other_grain(small: Array, solid: Mask, diameter: float, config: JunkConfig) -> Mask:
-    """Mark areas with a clear border whose finest grain is stronger or weaker: holes, carbon, gold."""
+    """Mark areas with a clear border whose finest grain is stronger or weaker: carbon, gold.
+
+    Where it is weaker and the level brighter there is less of everything: the gap in a crowd of particles,
+    whose own edges are grain, too, or a hole. Nothing is picked there, and what lies beside it is no junk.
+    """
     grain = np.abs(small - smooth(small, 1.0))
     limit = 2.5 * float(np.median(grain))
     near = ndimage.distance_transform_edt(~solid) <= 0.75 * diameter if solid.any() else solid
@@ -329,7 +334,10 @@ def _other_grain(small: Array, solid: Mask, diameter: float, config: JunkConfig)
         return np.zeros_like(solid)
     mode, spread = dominant_mode(log[known])
     difference = np.abs(log - mode)
-    other = known & (difference > max(config.texture, config.outlier * spread))
+    level = smooth(small, diameter)
+    usual, sigma = dominant_mode(level)
+    less = (log < mode) & (level > usual + config.outlier * sigma)
+    other = known & ~less & (difference > max(config.texture, config.outlier * spread))
     areas = opened(other, config.area_diameters * diameter)
     return _with_clear_border(areas, np.minimum(difference, _OTHER_GRAIN), config.steepness / diameter)
 

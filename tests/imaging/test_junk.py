@@ -118,6 +118,20 @@ def test_an_area_of_another_grain_at_the_same_level_is_masked(grain: float, ice:
     assert share(mask, (660, 350), (660, 100), (300, 350), (100, 100)) == [1, 1, 0, 0]
 
 
+@pytest.mark.parametrize("light", [False, True])
+@pytest.mark.parametrize("contrast", [3.0, 30.0])
+def test_gaps_in_a_crowd_are_no_junk(
+    contrast: float, light: bool, ice: Array, rng: np.random.Generator
+) -> None:
+    """Clear particles all over, but for a broad stripe and a corner in which there is only ice."""
+    grid = np.mgrid[20 : SHAPE[1] - 100 : 60, 20 : SHAPE[0] - 20 : 60].reshape(2, -1).T
+    centres = grid[(grid[:, 0] > 220) | (grid[:, 1] > 220)] + rng.uniform(-8, 8, 2)
+    for x, y in centres:
+        disc(ice, x, y, DIAMETER, -contrast)
+    mask = find_junk(-ice if light else ice, DIAMETER, light=light)
+    assert max(share(mask, *centres)) == 0
+
+
 @pytest.mark.parametrize(
     "array",
     [

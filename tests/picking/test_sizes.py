@@ -31,10 +31,13 @@ def model() -> Model:
 
 
 def with_balls(
-    shape: tuple[int, int], diameter: float, rng: np.random.Generator
+    shape: tuple[int, int], diameter: float, rng: np.random.Generator, noise: float = 1 / 75
 ) -> tuple[Micrograph, Floats]:
-    """Plant projected balls in noise, about a diameter and a half apart; gives their centres, px."""
-    array = rng.standard_normal(shape, dtype=np.float32) * np.float32(diameter / 75)
+    """Plant projected balls in noise, about a diameter and a half apart; gives their centres, px.
+
+    ``noise`` is its deviation over the depth of a ball, for each pixel of diameter.
+    """
+    array = rng.standard_normal(shape, dtype=np.float32) * np.float32(noise * diameter)
     grid = [np.arange(diameter, side - diameter, 1.5 * diameter) for side in shape]
     y, x = np.meshgrid(*grid, indexing="ij")
     centres = np.column_stack([x.ravel(), y.ravel()]) + rng.uniform(-0.2, 0.2, (x.size, 2)) * diameter
@@ -79,6 +82,19 @@ def test_every_ball_comes_back_where_it_was(
     # No shift of half a pixel anywhere on the way: the mean error is a fraction of the network's pixel.
     shift = (found[nearest] - centres).mean(axis=0)
     assert np.abs(shift).max() < 0.3 * pixel + 4 * distance.std() / np.sqrt(len(centres))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(1024, 1024), (1023, 1531), (3710, 3838)])
+def test_every_centre_of_clear_particles_is_exact_to_two_px(
+    model: Model, shape: tuple[int, int], rng: np.random.Generator
+) -> None:
+    """In the last one there are stripes without particles along two edges, and seams of tiles."""
+    micrograph, centres = with_balls(shape, 60.0, rng, noise=1 / 150)
+    found = pick(model, micrograph, CONFIG)
+    distance, _ = cKDTree(found).query(centres)
+    assert distance.max() < 2.0
+    assert len(found) == len(centres)
 
 
 @pytest.mark.slow
