@@ -29,6 +29,7 @@ from cryopick_cli.picking.notes import Row
 from cryopick_cli.picking.outputs import OutputConfig
 from cryopick_cli.picking.result import Result
 from cryopick_cli.picking.run_folder import RunFolder, picture_of
+from cryopick_cli.picking.threshold import Evidence
 from cryopick_cli.report.overlay import draw_picks
 from cryopick_cli.settings import differences, from_mapping, to_mapping
 from cryopick_cli.units import Length, to_angstrom
@@ -145,13 +146,13 @@ class PickingRun:
             self.console.say(f"Calibrating on up to {self.batch.config.calibration_micrographs} micrographs")
             self.batch.calibrate(self.sources, self.console.patient_progress)
         for calibration in self.batch.calibrations.values():
-            self.console.say(_describe_calibration(calibration, self.batch.config))
+            self.console.say(_describe_calibration(calibration, self.batch))
         self._write_record()
         self.batch.report = self._record_late
 
     def _record_late(self, kind: str) -> None:
         """Record what was learnt of a kind met only while picking, so that a resumed run uses it again."""
-        self.console.say(_describe_calibration(self.batch.calibrations[kind], self.batch.config))
+        self.console.say(_describe_calibration(self.batch.calibrations[kind], self.batch))
         self._write_record()
 
     def pick(self) -> list[Row]:
@@ -213,7 +214,8 @@ class PickingRun:
         self.record.write_into(self.folder)
 
 
-def _describe_calibration(calibration: Calibration, config: PickConfig) -> str:
+def _describe_calibration(calibration: Calibration, batch: Batch) -> str:
+    config = batch.config
     if calibration.prior is None:
         return "Too few candidates to tell a particle diameter; sizes are not compared"
     prior, unit = calibration.prior, calibration.unit
@@ -232,11 +234,22 @@ def _describe_calibration(calibration: Calibration, config: PickConfig) -> str:
         words += ", less in fainter micrographs and more in clearer ones, as told at the end"
     if calibration.seems_empty:
         words += "; little scores well at any one size: no particle, or none clearly seen"
+        words += _evidence_in_words(calibration.evidence, batch.model.card.operating_point)
         if config.threshold is None and config.target != "f1":
             words += f", where --target {config.target} moves nothing; --threshold 0.3 picks more"
     elif calibration.false_discovery_rate is not None:
         words += f"; false picks by decoys {calibration.false_discovery_rate:.0%}"
     return words
+
+
+def _evidence_in_words(evidence: Evidence | None, point: OperatingPoint) -> str:
+    """Tell how far a data set that seems empty is from one that does not."""
+    if evidence is None:
+        return ""
+    return (
+        f" (typical score {evidence.typical_score:.2f} and evidence {evidence.strength:.2f}, where particles "
+        f"have {point.least_typical:.2f} or {point.least_evidence:.2f})"
+    )
 
 
 def _summary(

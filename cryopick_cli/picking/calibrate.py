@@ -44,10 +44,10 @@ from cryopick_cli.picking.junk import KEEP
 from cryopick_cli.picking.scale import Looks, ScaleEstimate, prepare_search, search, sides_of, vote
 from cryopick_cli.picking.threshold import (
     CurvePoint,
+    Evidence,
     choose_threshold,
-    seems_empty,
+    find_evidence,
     threshold_curve,
-    typical_score,
 )
 from cryopick_cli.picking.view import View, prepare_view
 from cryopick_cli.picking.weighing import Weighed, diameter_px, find_mask, judge_mask, suggested_box_px, weigh
@@ -73,6 +73,8 @@ class Calibration:
     estimate: ScaleEstimate | None = None
     seems_empty: bool = False
     """Whether candidates score low and have no size in common, so that only what is sure is picked."""
+    evidence: Evidence | None = None
+    """What that was judged by; None in records of versions that did not note it."""
     counts: tuple[int, int] = (0, 0)
     """Picks of the sample that have the first size, and the second where there are two."""
     false_discovery_rate: float | None = None
@@ -108,6 +110,7 @@ class _Cut(NamedTuple):
     """Of every candidate that could become a pick, as is its ``size``, a diameter in the data set's unit."""
     size: Floats
     threshold: float
+    evidence: Evidence
     empty: bool
 
 
@@ -164,11 +167,12 @@ def calibrate(
         unit="px" if sample[0].pixel_size is None else "Å",
         prior=prior,
         threshold=cut.threshold,
-        typical_score=None if cut.empty or config.threshold is not None else typical_score(cut.score),
+        typical_score=None if cut.empty or config.threshold is not None else cut.evidence.typical_score,
         light=light,
         micrographs=tuple(names),
         estimate=estimate,
         seems_empty=cut.empty,
+        evidence=cut.evidence,
         counts=_count_by_size(cut.size[cut.score >= cut.threshold], prior),
         false_discovery_rate=decoys.false_discovery_rate(cut.threshold),
         curve=threshold_curve(decoys),
@@ -242,14 +246,15 @@ def _weigh_and_cut(
     weighed = [weigh(one.found, one.micrograph, prior, point, config, one.mask) for one in genuine]
     score, size = _pool(genuine, weighed)
     agreement = size_agreement(size, score, prior, config.consistency)
-    empty = seems_empty(score, agreement, point, len(genuine))
+    evidence = find_evidence(score, agreement, len(genuine))
+    empty = evidence.seems_empty(point)
     if config.threshold is not None:
         threshold = config.threshold
     elif empty:
         threshold = point.empty_threshold
     else:
         threshold = choose_threshold(score, point, config.thresholding, config.target)
-    return _Cut(weighed, score, size, threshold, empty)
+    return _Cut(weighed, score, size, threshold, evidence, empty)
 
 
 def _is_crowded(genuine: Sequence[Genuine], cut: _Cut, prior: SizePrior, config: ConsistencyConfig) -> bool:

@@ -164,26 +164,44 @@ def typical_score(score: Floats) -> float:
     return float((score * weight).sum() / weight.sum()) if weight.any() else 0.0
 
 
-def seems_empty(score: Floats, agreement: float, point: OperatingPoint, micrographs: int = 1) -> bool:
-    """Tell whether a data set seems to hold no particle, or none that is clearly visible.
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for particles in a data set: how well candidates score, and whether they have one size."""
 
-    Then confident candidates score low, and the five best a micrograph do, too, all the more if they are
-    multiplied by the share of candidates that agrees on one size: noise and dirt have no size of their own.
-    Where there are fewer than five a micrograph, the missing ones count as 0.
+    typical_score: float
+    """Of all candidates, see :func:`typical_score`."""
+    best_score: float
+    """Mean of the five best a micrograph; missing ones count as 0."""
+    agreement: float
+    """Share of the candidates' weight that has the data set's size, 0 to 1."""
+
+    @property
+    def strength(self) -> float:
+        """Give the best scores times the agreement: noise and dirt have no size of their own."""
+        return self.best_score * self.agreement
+
+    def seems_empty(self, point: OperatingPoint) -> bool:
+        """Tell whether there seems to be no particle, or none that is clearly visible.
+
+        Then confident candidates score low, and the best of them do, too, all the more with the share of
+        candidates that agrees on one size. Without a candidate there is nothing, whatever the limits.
+        """
+        low = self.typical_score < point.least_typical and self.strength < point.least_evidence
+        return low or self.typical_score == 0
+
+
+def find_evidence(score: Floats, agreement: float, micrographs: int = 1) -> Evidence:
+    """Sum up what speaks for particles.
 
     Parameters
     ----------
     score : (n,) float64
         As for :func:`choose_threshold`.
     agreement : float
-        Share of the candidates' weight that has the data set's size, 0 to 1; see
-        :func:`~cryopick_cli.picking.consistency.size_agreement`.
-    point : OperatingPoint
+        From :func:`~cryopick_cli.picking.consistency.size_agreement`.
     micrographs : int
         How many micrographs the scores are of.
     """
-    if len(score) == 0:
-        return True
     expected = BEST_A_MICROGRAPH * micrographs
     best = float(np.sort(score)[::-1][:expected].sum()) / expected
-    return typical_score(score) < point.least_typical and best * agreement < point.least_evidence
+    return Evidence(typical_score(score), best, agreement)

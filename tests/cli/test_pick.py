@@ -725,8 +725,14 @@ def test_that_the_target_moves_nothing_where_there_seems_to_be_no_particle_is_sa
     content["operating_point"] |= {"least_typical": 0.99, "least_evidence": 0.99}
     card.write_text(json.dumps(content))
     result = pick("--target", "recall", "--weights", "strict")
-    assert "none clearly seen, where --target recall moves nothing; --threshold" in result.stderr
-    assert record()["calibrations"]["260x200 px"]["threshold"] == OperatingPoint().empty_threshold
+    learnt = record()["calibrations"]["260x200 px"]
+    typical, best, agreement = learnt["evidence"].values()
+    numbers = (
+        f"(typical score {typical:.2f} and evidence {best * agreement:.2f}, where particles have 0.99 or"
+    )
+    assert f"none clearly seen {numbers}" in result.stderr
+    assert "where --target recall moves nothing; --threshold" in result.stderr
+    assert learnt["threshold"] == OperatingPoint().empty_threshold
     assert "--target" not in pick("--overwrite", "--weights", "strict").stderr
 
 

@@ -321,6 +321,9 @@ def test_decoys_tell_how_many_picks_are_false(planted_model: Model, plant: Plant
     found = calibrate(planted_model, [plant(40.0)], ["one"], CONFIG)
     assert found.false_discovery_rate == 0
     assert not found.seems_empty
+    assert found.evidence is not None
+    assert found.evidence.typical_score == found.typical_score
+    assert found.evidence.strength > 0.5
     assert found.curve[0].picks >= found.curve[-1].picks
     assert found.counts[0] > 0
 

@@ -15,7 +15,7 @@ from cryopick_cli.picking.threshold import (
     ThresholdConfig,
     adapt_threshold,
     choose_threshold,
-    seems_empty,
+    find_evidence,
     threshold_curve,
     typical_score,
 )
@@ -111,23 +111,32 @@ LIMITED = replace(POINT, least_typical=0.65, least_evidence=0.38)
 def test_low_scores_without_a_common_size_are_no_particles(
     scores: list[float], agreement: float, *, empty: bool
 ) -> None:
-    assert seems_empty(np.array(scores), agreement, LIMITED) == empty
+    assert find_evidence(np.array(scores), agreement).seems_empty(LIMITED) == empty
 
 
 def test_few_clear_particles_among_many_micrographs_are_no_empty_data_set() -> None:
     scores = np.array([0.9] * 16 + [0.1] * 300)
-    assert not seems_empty(scores, 0.6, LIMITED, micrographs=16)
+    assert not find_evidence(scores, 0.6, micrographs=16).seems_empty(LIMITED)
 
 
 def test_faint_particles_with_some_that_are_less_so_are_no_empty_data_set() -> None:
     scores = np.array([0.7] * 5 + [0.3] * 200)
-    assert not seems_empty(scores, 0.9, LIMITED)
-    assert seems_empty(scores, 0.9, LIMITED, micrographs=20)  # five such in twenty micrographs are dirt
+    assert not find_evidence(scores, 0.9).seems_empty(LIMITED)
+    assert find_evidence(scores, 0.9, micrographs=20).seems_empty(
+        LIMITED
+    )  # five such in twenty micrographs are dirt
 
 
 def test_scores_that_are_no_probabilities_keep_a_share_of_themselves() -> None:
     point = replace(POINT, threshold_power=1.0)
     assert choose_threshold(np.full(30, 0.8), point) == pytest.approx(0.4)
+
+
+def test_evidence_is_what_the_best_score_times_the_share_of_one_size() -> None:
+    evidence = find_evidence(np.array([0.8] * 5 + [0.2] * 50), 0.5, micrographs=2)
+    assert evidence.best_score == pytest.approx((5 * 0.8 + 5 * 0.2) / 10)
+    assert evidence.strength == pytest.approx(0.5 * evidence.best_score)
+    assert evidence.typical_score == pytest.approx(typical_score(np.array([0.8] * 5 + [0.2] * 50)))
 
 
 @pytest.mark.parametrize("count", [0, 3])
