@@ -45,6 +45,12 @@ def test_the_symmetries_are_eight_different_ones() -> None:
     assert len({turn_view(view, symmetry).tobytes() for symmetry in SYMMETRIES_OF["best"]}) == 8
 
 
+def test_a_normal_look_takes_the_four_quarter_turns() -> None:
+    view = np.arange(12, dtype=np.float32).reshape(3, 4)
+    seen = {turn_view(view, symmetry).tobytes() for symmetry in SYMMETRIES_OF["normal"]}
+    assert seen == {np.ascontiguousarray(np.rot90(view, quarter)).tobytes() for quarter in range(4)}
+
+
 def test_looks_that_agree_keep_their_score_and_one_by_itself_fades() -> None:
     seen_by_all = [candidates((10, 10, 20, 2.0)) for _ in range(4)]
     seen_by_all[2] = candidates((10, 10, 20, 2.0), (60, 60, 20, 2.0))
