@@ -93,10 +93,10 @@ def test_a_view_is_looked_at_in_the_symmetries_of_the_quality(
     array, config = plant(40.0).array, PickConfig(quality=quality)
     shapes_seen.clear()
     find(planted_model, array, 40.0, config)
-    assert len(shapes_seen) == {"fast": 1, "normal": 2, "best": 24}[quality]
+    assert len(shapes_seen) == {"fast": 1, "normal": 4, "best": 24}[quality]
 
 
-def test_two_looks_even_out_what_leans_to_one_side(
+def test_looks_from_four_sides_even_out_what_leans_to_one(
     planted_model: Model, plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network that places every disc 1 px too far right and 2 px too low in what it is shown."""
