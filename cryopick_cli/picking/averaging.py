@@ -11,8 +11,8 @@ from scipy.special import expit
 
 from cryopick_cli.picking.detect import Candidates
 
-SYMMETRIES_OF = {"fast": (0,), "normal": (0, 3, 5, 6), "best": tuple(range(8))}
-"""Quality -> the symmetries of the square in which a view is looked at; 3, 5 and 6 are quarter turns."""
+SYMMETRIES_OF = {"fast": (0,), "normal": (0, 3), "best": tuple(range(8))}
+"""Quality -> the symmetries of the square in which a view is looked at; 3 is a turn by half a circle."""
 
 # Two looks see the same particle if their centres differ by less than this share of its diameter ...
 _SAME_CENTRE = 0.3

@@ -88,7 +88,7 @@ class PickConfig:
         default="normal",
         metadata={
             "help": "How carefully each micrograph is looked at: once, in smaller views (fast), as it is and "
-            "in three quarter turns (normal), or in all symmetries at three scales (best).",
+            "turned by half a circle (normal), or in all symmetries at three scales (best).",
             "choices": QUALITIES,
         },
     )
