@@ -51,9 +51,9 @@ NOISE = 1 / 150
 """Standard deviation of the noise over the depth of a ball, for each pixel of diameter."""
 
 
-def with_balls(shape: tuple[int, int], diameter: float, seed: int) -> tuple[Micrograph, Floats]:
+def with_balls(shape: tuple[int, int], diameter: float) -> tuple[Micrograph, Floats]:
     """Plant balls about one and a half diameters apart in noise; gives the centres, (n, 2) of x and y, px."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([*shape, int(diameter)])
     array = rng.standard_normal(shape, dtype=np.float32) * np.float32(NOISE * diameter)
     grid = [np.arange(diameter, side - diameter, 1.5 * diameter) for side in shape]
     y, x = np.meshgrid(*grid, indexing="ij")
@@ -101,8 +101,8 @@ def main() -> None:
         model = showing(model, options.working_px)
     config = PickConfig(contrast="dark", quality=options.quality)
     rows: list[dict[str, object]] = []
-    for seed, (shape, diameter) in enumerate(MICROGRAPHS[: options.first]):
-        micrograph, centres = with_balls(shape, diameter, seed)
+    for shape, diameter in MICROGRAPHS[: options.first]:
+        micrograph, centres = with_balls(shape, diameter)
         distance, surplus = judge(model, micrograph, centres, diameter, config)
         row: dict[str, object] = {
             "micrograph, px": f"{shape[1]} x {shape[0]}",

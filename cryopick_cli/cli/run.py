@@ -217,7 +217,8 @@ class PickingRun:
 def _describe_calibration(calibration: Calibration, batch: Batch) -> str:
     config = batch.config
     if calibration.prior is None:
-        return "Too few candidates to tell a particle diameter; sizes are not compared"
+        words = "Too few candidates to tell a particle diameter; sizes are not compared"
+        return words + _emptiness_in_words(calibration, batch)
     prior, unit = calibration.prior, calibration.unit
     words = f"Diameter {prior.diameter:.1f} {unit}, from {len(calibration.micrographs)} micrographs"
     if prior.second is not None:
@@ -232,13 +233,19 @@ def _describe_calibration(calibration: Calibration, batch: Batch) -> str:
     words += f"; threshold {calibration.threshold:.2f}"
     if calibration.typical_score is not None:
         words += ", less in fainter micrographs and more in clearer ones, as told at the end"
-    if calibration.seems_empty:
-        words += "; little scores well at any one size: no particle, or none clearly seen"
-        words += _evidence_in_words(calibration.evidence, batch.model.card.operating_point)
-        if config.threshold is None and config.target != "f1":
-            words += f", where --target {config.target} moves nothing; --threshold 0.3 picks more"
-    elif calibration.false_discovery_rate is not None:
+    if not calibration.seems_empty and calibration.false_discovery_rate is not None:
         words += f"; false picks by decoys {calibration.false_discovery_rate:.0%}"
+    return words + _emptiness_in_words(calibration, batch)
+
+
+def _emptiness_in_words(calibration: Calibration, batch: Batch) -> str:
+    """Say that there seems to be no particle, and what moves that; nothing where there are some."""
+    if not calibration.seems_empty:
+        return ""
+    words = "; little scores well at any one size: no particle, or none clearly seen"
+    words += _evidence_in_words(calibration.evidence, batch.model.card.operating_point)
+    if batch.config.threshold is None and batch.config.target != "f1":
+        words += f", where --target {batch.config.target} moves nothing; --threshold 0.3 picks more"
     return words
 
 

@@ -38,6 +38,10 @@ _LARGEST_BLOB = 3.0
 _BLOB_DEPTH, _AREA_DEPTH = 0.5, 0.25
 # From this difference of its log on, the grain is another one, however much more it differs.
 _OTHER_GRAIN = 1.0
+# Grain beyond so many times the median counts as that much, such as that of a hot pixel.
+_STRONGEST_GRAIN = 6.0
+# By how much more the log of what is as large as a particle may differ than that of the grain.
+_MORE_THAN_GRAIN = 0.15
 _SMALLEST = 1e-12
 # Rings of points over a disc: 1 + 6 + 12 + 18 of them stand for equal areas.
 _RINGS = 3
@@ -190,8 +194,9 @@ def find_junk(
     small = -small if light else small
     small = np.clip(small, *np.percentile(small, [0.01, 99.99])).astype(np.float32)
     diameter = diameter_px / factor
-    solid = _dark_or_bright(small, diameter, config)
-    return JunkMask(solid | _other_grain(small, solid, diameter, config), (height, width))
+    levels = _Levels.of(small, diameter)
+    solid = _dark_or_bright(levels, diameter, config)
+    return JunkMask(solid | _other_grain(small, solid, levels, diameter, config), (height, width))
 
 
 def _reduction(shape: tuple[int, int], diameter_px: float, config: JunkConfig) -> float:
@@ -229,9 +234,8 @@ class _Levels(NamedTuple):
         )
 
 
-def _dark_or_bright(small: Array, diameter: float, config: JunkConfig) -> Mask:
+def _dark_or_bright(levels: _Levels, diameter: float, config: JunkConfig) -> Mask:
     """Mark areas of another grey level, and blobs darker and larger than particles."""
-    levels = _Levels.of(small, diameter)
     spread = float(np.exp(dominant_mode(np.log(levels.spread))[0]))
     fine_mode, fine_spread = dominant_mode(levels.fine)
     below = fine_mode - levels.fine, levels.around - levels.fine
@@ -314,31 +318,33 @@ def _core_of_each(blobs: Mask, depth: Array, share: float, radius: float) -> Mas
     return opened(blobs & (depth > share * deepest[labels]), radius)
 
 
-def _other_grain(small: Array, solid: Mask, diameter: float, config: JunkConfig) -> Mask:
-    """Mark areas with a clear border whose finest grain is stronger or weaker: carbon, gold.
+def _other_grain(small: Array, solid: Mask, levels: _Levels, diameter: float, config: JunkConfig) -> Mask:
+    """Mark areas with a clear border whose finest grain is stronger or weaker: carbon, gold, empty corners.
 
-    Where it is weaker and the level brighter there is less of everything: the gap in a crowd of particles,
-    whose own edges are grain, too, or a hole. Nothing is picked there, and what lies beside it is no junk.
+    The edges of particles are grain, too. Where what is as large as a particle differs more than the grain
+    does, there is a crowd of clear particles among few, or a gap in it. And where the grain is weaker and the
+    level brighter there is less of everything, as beside a crowd: nothing is picked there.
     """
     grain = np.abs(small - smooth(small, 1.0))
-    limit = 2.5 * float(np.median(grain))
+    limit = _STRONGEST_GRAIN * float(np.median(grain))
     near = ndimage.distance_transform_edt(~solid) <= 0.75 * diameter if solid.any() else solid
     weight = (~near).astype(np.float32)
     seen = smooth(weight, 1.5 * diameter)
     if limit == 0 or not (seen > 0.3).any():
         return np.zeros_like(solid)
-    mean = smooth(np.minimum(grain, limit) * weight, 1.5 * diameter)
-    log = np.log(np.maximum(mean / np.maximum(seen, 1e-6), 1e-12))
+    power = smooth(np.minimum(grain, limit) ** 2 * weight, 1.5 * diameter)
+    log = 0.5 * np.log(np.maximum(power / np.maximum(seen, 1e-6), _SMALLEST**2))
     known = (seen > 0.3) & ~near
     if not known.any():
         return np.zeros_like(solid)
     mode, spread = dominant_mode(log[known])
     difference = np.abs(log - mode)
-    level = smooth(small, diameter)
-    usual, sigma = dominant_mode(level)
-    less = (log < mode) & (level > usual + config.outlier * sigma)
-    other = known & ~less & (difference > max(config.texture, config.outlier * spread))
-    areas = opened(other, config.area_diameters * diameter)
+    other = difference > max(config.texture, config.outlier * spread)
+    usual = np.median(np.log(levels.spread)[known & ~other])
+    alone = np.abs(np.log(levels.spread) - usual) < difference + _MORE_THAN_GRAIN
+    level, sigma = dominant_mode(levels.broad)
+    less = (log < mode) & (levels.broad > level + config.outlier * sigma)
+    areas = opened(known & other & alone & ~less, config.area_diameters * diameter)
     return _with_clear_border(areas, np.minimum(difference, _OTHER_GRAIN), config.steepness / diameter)
 
 

@@ -34,7 +34,7 @@ class DetectConfig:
 
     floor: float = field(default=0.05, metadata={"help": "Lowest score of a candidate."})
     most_candidates: int = field(
-        default=200_000, metadata={"help": "Candidates a tile before overlapping ones go."}
+        default=60_000, metadata={"help": "Candidates a tile before overlapping ones go."}
     )
     overlap_iou: float = field(
         default=0.5, metadata={"help": "Overlap from which the weaker candidate goes."}

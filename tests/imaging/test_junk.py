@@ -119,17 +119,33 @@ def test_an_area_of_another_grain_at_the_same_level_is_masked(grain: float, ice:
 
 
 @pytest.mark.parametrize("light", [False, True])
+@pytest.mark.parametrize("gap", [100, 200, 330, 400, 600])
 @pytest.mark.parametrize("contrast", [3.0, 30.0])
-def test_gaps_in_a_crowd_are_no_junk(
-    contrast: float, light: bool, ice: Array, rng: np.random.Generator
+def test_neither_a_crowd_nor_the_gap_beside_it_is_junk(
+    contrast: float, gap: int, light: bool, ice: Array, rng: np.random.Generator
 ) -> None:
-    """Clear particles all over, but for a broad stripe and a corner in which there is only ice."""
-    grid = np.mgrid[20 : SHAPE[1] - 100 : 60, 20 : SHAPE[0] - 20 : 60].reshape(2, -1).T
-    centres = grid[(grid[:, 0] > 220) | (grid[:, 1] > 220)] + rng.uniform(-8, 8, 2)
+    """Clear particles, as in a denoised micrograph, but for a stripe in which there is only ice."""
+    grid = np.mgrid[20 : SHAPE[1] - gap : 60, 20 : SHAPE[0] - 20 : 60].reshape(2, -1).T
+    centres = grid + rng.uniform(-8, 8, grid.shape)
     for x, y in centres:
         disc(ice, x, y, DIAMETER, -contrast)
     mask = find_junk(-ice if light else ice, DIAMETER, light=light)
-    assert max(share(mask, *centres)) == 0
+    assert max(share(mask, *centres)) < 0.5
+    assert mask.area < 0.02
+
+
+@pytest.mark.parametrize("grain", [0.5, 2.0])
+def test_another_grain_is_masked_beside_particles_too(
+    grain: float, ice: Array, rng: np.random.Generator
+) -> None:
+    """Faint ones, as in a micrograph that was not denoised."""
+    ice[:, 500:] *= grain
+    centres = scatter(rng, 60, 430)
+    for x, y in centres:
+        disc(ice, x, y, DIAMETER, -0.5)
+    mask = find_junk(ice - ice.mean(), DIAMETER)
+    assert min(share(mask, (660, 350), (660, 100))) == 1
+    assert max(share(mask, *centres)) < 0.5
 
 
 @pytest.mark.parametrize(
