@@ -166,7 +166,7 @@ def typical_score(score: Floats) -> float:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for particles in a data set: how well candidates score, and whether they have one size."""
+    """What tells data sets with particles from those without: how candidates score, if they have one size."""
 
     typical_score: float
     """Of all candidates, see :func:`typical_score`."""

@@ -726,14 +726,22 @@ def test_that_the_target_moves_nothing_where_there_seems_to_be_no_particle_is_sa
     card.write_text(json.dumps(content))
     result = pick("--target", "recall", "--weights", "strict")
     learnt = record()["calibrations"]["260x200 px"]
-    typical, best, agreement = learnt["evidence"].values()
-    numbers = (
-        f"(typical score {typical:.2f} and evidence {best * agreement:.2f}, where particles have 0.99 or"
-    )
+    seen = learnt["evidence"]
+    strength = seen["best_score"] * seen["agreement"]
+    numbers = f"(typical score {seen['typical_score']:.2f} and evidence {strength:.2f}, where particles have"
     assert f"none clearly seen {numbers}" in result.stderr
     assert "where --target recall moves nothing; --threshold" in result.stderr
     assert learnt["threshold"] == OperatingPoint().empty_threshold
     assert "--target" not in pick("--overwrite", "--weights", "strict").stderr
+
+
+def test_that_nothing_is_seen_is_said_without_a_diameter_too(pick: Pick) -> None:
+    flat = np.random.default_rng(0).normal(size=(200, 260)).astype(np.float32)
+    for path in Path("mics").rglob("*.mrc"):
+        write_micrograph(path, flat, overwrite=True)
+    result = pick()
+    assert "Too few candidates to tell a particle diameter" in result.stderr
+    assert "none clearly seen (typical score 0.00" in result.stderr
 
 
 def test_one_micrographs_star_gives_relion_3_its_coordinates(pick: Pick, weights: Path) -> None:

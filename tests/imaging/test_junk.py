@@ -134,16 +134,12 @@ def test_neither_a_crowd_nor_the_gap_beside_it_is_junk(
     assert mask.area < 0.02
 
 
-@pytest.mark.parametrize("grain", [0.5, 2.0])
-def test_another_grain_is_masked_beside_particles_too(
-    grain: float, ice: Array, rng: np.random.Generator
-) -> None:
-    """Faint ones, as in a micrograph that was not denoised."""
-    ice[:, 500:] *= grain
+def test_stronger_grain_is_masked_beside_faint_particles_too(ice: Array, rng: np.random.Generator) -> None:
+    ice[:, 500:] *= 2
     centres = scatter(rng, 60, 430)
     for x, y in centres:
         disc(ice, x, y, DIAMETER, -0.5)
-    mask = find_junk(ice - ice.mean(), DIAMETER)
+    mask = find_junk(ice, DIAMETER)
     assert min(share(mask, (660, 350), (660, 100))) == 1
     assert max(share(mask, *centres)) < 0.5
 
