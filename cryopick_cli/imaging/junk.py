@@ -1,4 +1,4 @@
-"""Where a micrograph shows carbon, gold, ice balls or holes in place of ice: a mask from image statistics.
+"""Where a micrograph shows carbon, gold, an ice ball or a hole in place of ice: a mask from image statistics.
 
 Junk is what differs from the dominant grey level or fine texture of the view over areas larger than a
 particle, with a clear border, or is a dark blob larger and darker than particles are. Nothing is learnt,
@@ -38,10 +38,8 @@ _LARGEST_BLOB = 3.0
 _BLOB_DEPTH, _AREA_DEPTH = 0.5, 0.25
 # From this difference of its log on, the grain is another one, however much more it differs.
 _OTHER_GRAIN = 1.0
-# Grain beyond so many times the median counts as that much, such as that of a hot pixel.
-_STRONGEST_GRAIN = 6.0
-# By how much more the log of what is as large as a particle may differ than that of the grain.
-_MORE_THAN_GRAIN = 0.15
+# By how much more than the log of the grain that of what is as large as a particle differs in a crowd.
+_CROWD = 1.0
 _SMALLEST = 1e-12
 # Rings of points over a disc: 1 + 6 + 12 + 18 of them stand for equal areas.
 _RINGS = 3
@@ -319,32 +317,32 @@ def _core_of_each(blobs: Mask, depth: Array, share: float, radius: float) -> Mas
 
 
 def _other_grain(small: Array, solid: Mask, levels: _Levels, diameter: float, config: JunkConfig) -> Mask:
-    """Mark areas with a clear border whose finest grain is stronger or weaker: carbon, gold, empty corners.
+    """Mark areas with a clear border whose finest grain is stronger or weaker: carbon, gold.
 
-    The edges of particles are grain, too. Where what is as large as a particle differs more than the grain
-    does, there is a crowd of clear particles among few, or a gap in it. And where the grain is weaker and the
-    level brighter there is less of everything, as beside a crowd: nothing is picked there.
+    The edges of clear particles are grain, too. Where what is as large as a particle is stronger by far more
+    than the grain is, there is a crowd of them. Where the grain is weaker and the level brighter there is
+    less of everything: the gap in a crowd, or a hole. Nothing is picked there; what is beside it is no junk.
     """
     grain = np.abs(small - smooth(small, 1.0))
-    limit = _STRONGEST_GRAIN * float(np.median(grain))
+    limit = 2.5 * float(np.median(grain))
     near = ndimage.distance_transform_edt(~solid) <= 0.75 * diameter if solid.any() else solid
     weight = (~near).astype(np.float32)
     seen = smooth(weight, 1.5 * diameter)
     if limit == 0 or not (seen > 0.3).any():
         return np.zeros_like(solid)
-    power = smooth(np.minimum(grain, limit) ** 2 * weight, 1.5 * diameter)
-    log = 0.5 * np.log(np.maximum(power / np.maximum(seen, 1e-6), _SMALLEST**2))
+    mean = smooth(np.minimum(grain, limit) * weight, 1.5 * diameter)
+    log = np.log(np.maximum(mean / np.maximum(seen, 1e-6), 1e-12))
     known = (seen > 0.3) & ~near
     if not known.any():
         return np.zeros_like(solid)
     mode, spread = dominant_mode(log[known])
     difference = np.abs(log - mode)
-    other = difference > max(config.texture, config.outlier * spread)
-    usual = np.median(np.log(levels.spread)[known & ~other])
-    alone = np.abs(np.log(levels.spread) - usual) < difference + _MORE_THAN_GRAIN
-    level, sigma = dominant_mode(levels.broad)
-    less = (log < mode) & (levels.broad > level + config.outlier * sigma)
-    areas = opened(known & other & alone & ~less, config.area_diameters * diameter)
+    other = known & (difference > max(config.texture, config.outlier * spread))
+    usual, sigma = dominant_mode(levels.broad)
+    less = (log < mode) & (levels.broad > usual + config.outlier * sigma)
+    crowd = np.log(levels.spread) > np.median(np.log(levels.spread)[known & ~other]) + difference + _CROWD
+    other &= ~less & ~crowd
+    areas = opened(other, config.area_diameters * diameter)
     return _with_clear_border(areas, np.minimum(difference, _OTHER_GRAIN), config.steepness / diameter)
 
 
