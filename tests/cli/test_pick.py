@@ -705,7 +705,7 @@ def test_a_mask_that_is_not_believed_is_written_all_clear_and_named(pick: Pick) 
     rows, columns = np.mgrid[:400, :620]
     array[:, 260:] *= 3
     for x, y in ((50, 60), (130, 80), (210, 70), (90, 150), (200, 150), (60, 320), (180, 300)):
-        array[(columns - x) ** 2 + (rows - y) ** 2 <= 15**2] -= 30
+        array[(columns - x) ** 2 + (rows - y) ** 2 <= 15**2] -= 6
     write_micrograph(Path("mics/a.mrc"), array, overwrite=True)
     result = pick("--write-masks")
     assert "1 of 3 masks of junk hold most of what looks like particles and are not used" in result.stderr
