@@ -122,9 +122,8 @@ def test_few_clear_particles_among_many_micrographs_are_no_empty_data_set() -> N
 def test_faint_particles_with_some_that_are_less_so_are_no_empty_data_set() -> None:
     scores = np.array([0.7] * 5 + [0.3] * 200)
     assert not find_evidence(scores, 0.9).seems_empty(LIMITED)
-    assert find_evidence(scores, 0.9, micrographs=20).seems_empty(
-        LIMITED
-    )  # five such in twenty micrographs are dirt
+    # Five such in twenty micrographs are dirt.
+    assert find_evidence(scores, 0.9, micrographs=20).seems_empty(LIMITED)
 
 
 def test_scores_that_are_no_probabilities_keep_a_share_of_themselves() -> None:
