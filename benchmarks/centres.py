@@ -2,6 +2,7 @@
 
     python benchmarks/centres.py
     python benchmarks/centres.py --quality best --first 4
+    python benchmarks/centres.py --noise 0.0025
     python benchmarks/centres.py --working-px 80
 
 Projected balls are planted in white noise, in which they are easy to see: what is measured is how exactly the
@@ -51,10 +52,10 @@ NOISE = 1 / 150
 """Standard deviation of the noise over the depth of a ball, for each pixel of diameter."""
 
 
-def with_balls(shape: tuple[int, int], diameter: float) -> tuple[Micrograph, Floats]:
+def with_balls(shape: tuple[int, int], diameter: float, noise: float) -> tuple[Micrograph, Floats]:
     """Plant balls about one and a half diameters apart in noise; gives the centres, (n, 2) of x and y, px."""
     rng = np.random.default_rng([*shape, int(diameter)])
-    array = rng.standard_normal(shape, dtype=np.float32) * np.float32(NOISE * diameter)
+    array = rng.standard_normal(shape, dtype=np.float32) * np.float32(noise * diameter)
     grid = [np.arange(diameter, side - diameter, 1.5 * diameter) for side in shape]
     y, x = np.meshgrid(*grid, indexing="ij")
     centres = np.column_stack([x.ravel(), y.ravel()]) + rng.uniform(-0.2, 0.2, (x.size, 2)) * diameter
@@ -95,6 +96,7 @@ def main() -> None:
     parser.add_argument("--quality", default="normal", choices=QUALITIES)
     parser.add_argument("--working-px", type=float, help="how large particles are shown to the network")
     parser.add_argument("--first", type=int, help="look at the first few micrographs only")
+    parser.add_argument("--noise", type=float, default=NOISE, help="its deviation, see NOISE")
     options = parser.parse_args()
     model = load_model(options.weights, choose_device("auto"))
     if options.working_px is not None:
@@ -102,7 +104,7 @@ def main() -> None:
     config = PickConfig(contrast="dark", quality=options.quality)
     rows: list[dict[str, object]] = []
     for shape, diameter in MICROGRAPHS[: options.first]:
-        micrograph, centres = with_balls(shape, diameter)
+        micrograph, centres = with_balls(shape, diameter, options.noise)
         distance, surplus = judge(model, micrograph, centres, diameter, config)
         row: dict[str, object] = {
             "micrograph, px": f"{shape[1]} x {shape[0]}",

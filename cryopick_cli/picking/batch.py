@@ -120,7 +120,7 @@ class Batch:
     ) -> Result:
         calibration = self._calibration_of(self._kind_of(micrograph), source, micrograph)
         prepared = prepared or prepare(self.model, micrograph, calibration, self.config)
-        sight = examine(self.model, prepared, self.config)
+        sight = examine(self.model, prepared, calibration, micrograph.pixel_size, self.config)
         picks = pick_micrograph(self.model, micrograph, calibration, self.config, sight)
         return Result(
             source,

@@ -1,4 +1,4 @@
-"""What is learnt of a data set before it is picked: contrast, diameter, spread of sizes, threshold.
+"""What is learnt of a data set before it is picked: contrast, diameter, sizes, threshold, mean particle.
 
 It is learnt from at most sixteen micrographs, chosen by their names, so that the picks of a micrograph do
 not depend on the order of the files, on the number of workers, or on the rest of the run.
@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.imaging.junk import JunkMask
@@ -29,7 +28,7 @@ from cryopick_cli.picking.consistency import (
     size_agreement,
 )
 from cryopick_cli.picking.contrast import is_light, look_both_ways, prepare_middle
-from cryopick_cli.picking.cross_check import CrossCheckConfig, scale_space_diameter
+from cryopick_cli.picking.cross_check import CrossCheckConfig, alone, scale_space_diameter
 from cryopick_cli.picking.decoys import (
     COPIES,
     Decoys,
@@ -41,6 +40,8 @@ from cryopick_cli.picking.decoys import (
 )
 from cryopick_cli.picking.duplicates import count_overlapping, suppress_duplicates
 from cryopick_cli.picking.junk import KEEP
+from cryopick_cli.picking.mean_particle import Rings, add_rings, measure_rings
+from cryopick_cli.picking.recentre import MeanParticle, mean_particle
 from cryopick_cli.picking.scale import Looks, ScaleEstimate, prepare_search, search, sides_of, vote
 from cryopick_cli.picking.threshold import (
     CurvePoint,
@@ -49,10 +50,9 @@ from cryopick_cli.picking.threshold import (
     find_evidence,
     threshold_curve,
 )
-from cryopick_cli.picking.view import View, prepare_view
+from cryopick_cli.picking.view import View
 from cryopick_cli.picking.weighing import Weighed, diameter_px, find_mask, judge_mask, suggested_box_px, weigh
 from cryopick_cli.progress import Advance, unheard
-from cryopick_cli.units import rescale_coordinate
 
 Item = TypeVar("Item")
 
@@ -85,6 +85,8 @@ class Calibration:
     """The micrographs with decoys."""
     scale_space_diameter: float | None = None
     """A second opinion on the diameter, in which the network has no say; see `cross_check`."""
+    mean_particle: MeanParticle | None = None
+    """What picks are centred on; None where too few have shown one, and they stay where they are found."""
 
     def diameter_px(self, pixel_size: float | None) -> float | None:
         """Give the particle's diameter in pixels of a micrograph, None where it is unknown."""
@@ -178,7 +180,7 @@ def calibrate(
         curve=threshold_curve(decoys),
         decoys=tuple(choose_copied(names, config)),
     )
-    return replace(found, scale_space_diameter=_second_opinion(model, genuine, cut.weighed, found, config))
+    return _measure_picks(model, genuine, cut.weighed, found, config)
 
 
 def count_looks(names: Sequence[str], config: PickConfig) -> int:
@@ -279,37 +281,41 @@ def _pool(genuine: Sequence[Genuine], weighed: Sequence[Weighed]) -> tuple[Float
     return np.concatenate(scores), np.concatenate(sizes)
 
 
-def _second_opinion(
+def _measure_picks(
     model: Model,
     genuine: Sequence[Genuine],
     weighed: Sequence[Weighed],
     found: Calibration,
     config: PickConfig,
-) -> float | None:
-    """Estimate the diameter of the mean pick in scale space, in the unit of the data set."""
+) -> Calibration:
+    """Average picks of the first size: how large the mean one looks, and what picks are centred on."""
     prior = found.prior
     if prior is None:
-        return None
+        return found
     seen = list(zip(genuine, weighed, strict=True))[: config.cross_check.micrographs]
-    in_px = [prior.diameter / unit_length(one.micrograph.pixel_size) for one, _ in seen]
-    working = model.card.operating_point.working_diameter_px
-    across = min(working, config.scale.largest_enlargement * min(in_px))
 
-    def prepare(index: int) -> tuple[NDArray[np.float32], Floats, Floats]:
-        (one, its), diameter = seen[index], in_px[index]
-        size = its.found.diameter * unit_length(one.micrograph.pixel_size)
-        which = its.eligible & (its.score >= found.threshold) & ~prior.is_second(size)
-        if not which.any():
-            return np.zeros((0, 0), np.float32), np.zeros(0), np.zeros(0)
-        normalise = model.card.network.normalise
-        view = prepare_view(one.micrograph.array, diameter / across, across, normalise, light=found.light)
-        x, y = its.found.x[which], its.found.y[which]
-        return view.array, rescale_coordinate(x, view.factor_x), rescale_coordinate(y, view.factor_y)
+    def measure(pair: tuple[Genuine, Weighed]) -> tuple[Rings, Rings]:
+        one, its = pair
+        unit = unit_length(one.micrograph.pixel_size)
+        which = its.eligible & (its.score >= found.threshold) & ~prior.is_second(its.found.diameter * unit)
+        view = prepare_views(model, one.micrograph.array, prior.diameter / unit, config, light=found.light)[0]
+        x, y = view.from_micrograph(its.found.x[which], its.found.y[which])
+        across = view.across(prior.diameter / unit)
+        lone = alone(x, y, across, config.cross_check)
+        best = slice(config.recentring.picks)
+        return (
+            measure_rings(view.array, x[lone], y[lone], across, config.cross_check.reach),
+            measure_rings(view.array, x[best], y[best], across, config.recentring.reach),
+        )
 
-    views = ahead(prepare, range(len(seen)), lambda index: seen[index][0].micrograph.array.size)
-    picked = (view.result() for view in views)
-    estimate = scale_space_diameter(picked, across, config.cross_check)
-    return None if estimate is None else estimate / across * prior.diameter
+    measured = ahead(measure, seen, lambda pair: pair[0].micrograph.array.size)
+    lone, best = (add_rings(rings) for rings in zip(*(one.result() for one in measured), strict=True))
+    looks = scale_space_diameter(lone, config.cross_check)
+    return replace(
+        found,
+        scale_space_diameter=None if looks is None else looks * prior.diameter,
+        mean_particle=mean_particle(best, config.recentring),
+    )
 
 
 def _prepare_rest(

@@ -11,6 +11,7 @@ from cryopick_cli.picking.cross_check import CrossCheckConfig
 from cryopick_cli.picking.detect import DetectConfig
 from cryopick_cli.picking.edges import ALL, HELP, METAVAR, parse_edge
 from cryopick_cli.picking.junk import FLAG, MODES
+from cryopick_cli.picking.recentre import RecentreConfig
 from cryopick_cli.picking.scale import ScaleConfig
 from cryopick_cli.picking.threshold import TARGETS, ThresholdConfig
 from cryopick_cli.units import Length
@@ -27,6 +28,7 @@ WITHOUT_OPTION = (
     "thresholding",
     "masking",
     "cross_check",
+    "recentring",
 )
 """Fields that the command line does not offer: for experiments, or, the box size, told with the files."""
 
@@ -130,6 +132,7 @@ class PickConfig:
     )
     masking: JunkConfig = field(default_factory=JunkConfig)
     cross_check: CrossCheckConfig = field(default_factory=CrossCheckConfig)
+    recentring: RecentreConfig = field(default_factory=RecentreConfig)
 
     def __post_init__(self) -> None:
         """Refuse settings without meaning."""

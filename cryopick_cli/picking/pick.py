@@ -1,4 +1,4 @@
-"""The life of a micrograph: array -> view -> network -> sizes -> junk -> duplicates -> threshold -> picks.
+"""The life of a micrograph: array, view, network, centres, sizes, junk, duplicates, threshold, picks.
 
 :func:`pick_micrograph` is the whole product for one micrograph in memory; files and many micrographs are in
 ``batch.py``, what has to be learnt of a data set first is in ``calibrate.py``.
@@ -18,9 +18,10 @@ from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.imaging.junk import JunkMask
 from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.calibrate import Calibration
-from cryopick_cli.picking.candidates import look, prepare_views
+from cryopick_cli.picking.candidates import look, prepare_views, unit_length
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.detect import Candidates
+from cryopick_cli.picking.recentre import recentre
 from cryopick_cli.picking.threshold import adapt_threshold
 from cryopick_cli.picking.view import View
 from cryopick_cli.picking.weighing import Weighed, find_mask, judge_mask, weigh
@@ -76,7 +77,8 @@ def pick_micrograph(
         what a later cut must know.
     """
     if sight is None:
-        sight = examine(model, prepare(model, micrograph, calibration, config), config)
+        prepared = prepare(model, micrograph, calibration, config)
+        sight = examine(model, prepared, calibration, micrograph.pixel_size, config)
     point = model.card.operating_point
     weighed = weigh(sight.found, micrograph, calibration.prior, point, config, sight.mask)
     threshold = _threshold_of(weighed, calibration, point, config)
@@ -105,10 +107,30 @@ def prepare(model: Model, micrograph: Micrograph, calibration: Calibration, conf
     return Prepared(views, find_mask(micrograph, calibration.prior, config, light=light))
 
 
-def examine(model: Model, prepared: Prepared, config: PickConfig) -> Sight:
-    """Look at a micrograph: run the network, and ask its candidates whether the mask of junk makes sense."""
+def examine(
+    model: Model, prepared: Prepared, calibration: Calibration, pixel_size: float | None, config: PickConfig
+) -> Sight:
+    """Look at a micrograph: run the network, centre its candidates, ask them whether the mask makes sense."""
     found = look(model, prepared.views, config)
+    found = centre(model, found, prepared.views[0], calibration, pixel_size, config)
     return Sight(found, judge_mask(prepared.mask, found, model.card.operating_point))
+
+
+def centre(
+    model: Model,
+    found: Candidates,
+    view: View,
+    calibration: Calibration,
+    pixel_size: float | None,
+    config: PickConfig,
+) -> Candidates:
+    """Move candidates of the first size to where they fit the mean particle, where the data set has one."""
+    prior, mean = calibration.prior, calibration.mean_particle
+    if prior is None or mean is None:
+        return found
+    unit = unit_length(pixel_size)
+    which = ~prior.is_second(found.diameter * unit)
+    return recentre(found, view, mean, prior.diameter / unit, which, config.recentring, model.device.device)
 
 
 def _as_table(weighed: Weighed, pixel_size: float | None, **columns: NDArray[Any]) -> pd.DataFrame:

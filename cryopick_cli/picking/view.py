@@ -12,6 +12,8 @@ from cryopick_cli.imaging.resample import resample, working_shape
 from cryopick_cli.picking.detect import Candidates
 from cryopick_cli.units import rescale_coordinate
 
+Floats = NDArray[np.float64]
+
 # A broad background is never taken so narrow that it follows a particle of the working diameter.
 _BACKGROUND_DIAMETERS = 1.5
 
@@ -28,6 +30,14 @@ class View:
     def inverted(self) -> View:
         """Give the view with the other sign: what it would be if particles were light, or the reverse."""
         return replace(self, array=-self.array)
+
+    def from_micrograph(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Give places in working pixels that are given in pixels of the micrograph."""
+        return rescale_coordinate(x, self.factor_x), rescale_coordinate(y, self.factor_y)
+
+    def across(self, diameter_px: float) -> float:
+        """Give how many working pixels a diameter measures that is given in pixels of the micrograph."""
+        return float(diameter_px / np.sqrt(self.factor_x * self.factor_y))
 
     def to_micrograph(self, found: Candidates) -> Candidates:
         """Move candidates from working pixels to pixels of the micrograph."""
