@@ -3,10 +3,10 @@
     python benchmarks/parts.py --data ../shared/data --out parts.json
 
 Starts from one view of fixed size in which any size counts, cut at a score of 0.5, as a plain detector would
-be used. Then come the view at the particle's own scale, the size prior, the automatic threshold, and the mask
-of junk. The last row is the picker with its defaults. In all rows picks are half a found diameter apart.
-Sets are those of `accuracy.py`; each cell is average precision, best F1, and F1 at the threshold. Parts were
-settled on the development sets only.
+be used. Then come the view at the particle's own scale, the size prior, the automatic threshold, the mask of
+junk, and centres on the mean particle. The last row is the picker with its defaults. In all rows picks are
+half a found diameter apart. Sets are those of `accuracy.py`; each cell is average precision, best F1, and F1
+at the threshold. Parts were settled on the development sets only.
 """
 
 from __future__ import annotations
@@ -23,21 +23,25 @@ from cryopick_cli.formats.micrograph import read_micrograph_header
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, load_model
 from cryopick_cli.picking.config import PickConfig
+from cryopick_cli.picking.recentre import RecentreConfig
 from cryopick_cli.units import Length
 
 CUT = 0.5
+NOT_CENTRED = RecentreConfig(fewest_picks=10**9)
 
 
 def parts(found: PickConfig, file: Path, working_diameter_px: float) -> dict[str, PickConfig]:
     """Name the settings of every row; ``found`` has the distance of picks that all rows share."""
     factor = min(read_micrograph_header(file).shape) / found.scale.middle_px
-    bare = replace(found, size_prior="off", threshold=CUT, junk="keep")
+    as_found = replace(found, recentring=NOT_CENTRED)
+    bare = replace(as_found, size_prior="off", threshold=CUT, junk="keep")
     return {
         "one view, any size, cut at 0.5": replace(bare, diameter=Length(factor * working_diameter_px, "px")),
         "+ view at the particle's scale": bare,
-        "+ size prior": replace(found, threshold=CUT, junk="keep"),
-        "+ automatic threshold": replace(found, junk="keep"),
-        "+ junk fades (the defaults)": found,
+        "+ size prior": replace(as_found, threshold=CUT, junk="keep"),
+        "+ automatic threshold": replace(as_found, junk="keep"),
+        "+ junk fades": as_found,
+        "+ centres (the defaults)": found,
     }
 
 
