@@ -1,4 +1,4 @@
-"""Where the time of `cryopick pick` goes: read, view, junk, network, decode, centre, weigh, write.
+"""Where the time of `cryopick pick` goes: read, view, junk, network, decode, weigh, write.
 
     cryopick simulate --structures DATA/structures --count 8 --full-size --out MICROGRAPHS
     python benchmarks/pick_speed.py --in MICROGRAPHS --device auto
@@ -35,12 +35,12 @@ from cryopick_cli.picking.batch import Batch, kind_of, read_source
 from cryopick_cli.picking.candidates import look, prepare_views
 from cryopick_cli.picking.config import QUALITIES, PickConfig
 from cryopick_cli.picking.outputs import OutputConfig
-from cryopick_cli.picking.pick import Sight, centre, pick_micrograph
+from cryopick_cli.picking.pick import Sight, pick_micrograph
 from cryopick_cli.picking.result import Result
 from cryopick_cli.picking.run_folder import RunFolder
 from cryopick_cli.picking.weighing import find_mask, judge_mask
 
-STAGES = ("read", "view", "junk", "network", "decode", "centre", "weigh", "write")
+STAGES = ("read", "view", "junk", "network", "decode", "weigh", "write")
 
 
 class Clock:
@@ -119,10 +119,8 @@ def time_stages(
     own = np.sum(clock.spent["network"][looks:], axis=0)
     clock.spent["network"][looks:] = [tuple(own)]
     clock.spent["decode"][-1] = tuple(np.subtract(clock.spent["decode"][-1], own))
-    with clock.timing("centre"):
-        found = centre(model, found, views[0], learnt, pixel_size, config)
     with clock.timing("weigh"):
-        sight = Sight(found, judge_mask(mask, found, point))
+        sight = Sight(found, judge_mask(mask, found, point), views[0])
         picks = pick_micrograph(model, micrograph, learnt, config, sight)
     box = learnt.box_size_px(pixel_size)
     result = Result(source, 0.0, picks, (shape[0], shape[1]), pixel_size, box, junk=sight.mask)

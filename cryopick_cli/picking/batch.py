@@ -58,7 +58,7 @@ class Batch:
     def calibrate(
         self, sources: Sequence[MicrographSource], watch: Watch = unwatched
     ) -> dict[str, Calibration]:
-        """Learn diameter and threshold of every kind of micrograph that has no calibration yet."""
+        """Learn what picking needs of every kind of micrograph that has no calibration yet."""
         self._sources = sources
         with watch("Reading headers", len(sources), "micrographs") as advance:
             groups = group_by_kind(sources, self.pixel_size, self.config, advance)
@@ -120,7 +120,7 @@ class Batch:
     ) -> Result:
         calibration = self._calibration_of(self._kind_of(micrograph), source, micrograph)
         prepared = prepared or prepare(self.model, micrograph, calibration, self.config)
-        sight = examine(self.model, prepared, calibration, micrograph.pixel_size, self.config)
+        sight = examine(self.model, prepared, self.config)
         picks = pick_micrograph(self.model, micrograph, calibration, self.config, sight)
         return Result(
             source,

@@ -17,6 +17,7 @@ from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.imaging.junk import JunkMask
 from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.ahead import ahead
+from cryopick_cli.picking.average_picks import average_picks
 from cryopick_cli.picking.candidates import Floats, calibrated_score, look, prepare_views, unit_length
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.consistency import (
@@ -28,7 +29,7 @@ from cryopick_cli.picking.consistency import (
     size_agreement,
 )
 from cryopick_cli.picking.contrast import is_light, look_both_ways, prepare_middle
-from cryopick_cli.picking.cross_check import CrossCheckConfig, alone, scale_space_diameter
+from cryopick_cli.picking.cross_check import CrossCheckConfig, scale_space_diameter
 from cryopick_cli.picking.decoys import (
     COPIES,
     Decoys,
@@ -40,8 +41,7 @@ from cryopick_cli.picking.decoys import (
 )
 from cryopick_cli.picking.duplicates import count_overlapping, suppress_duplicates
 from cryopick_cli.picking.junk import KEEP
-from cryopick_cli.picking.mean_particle import Rings, add_rings, measure_rings
-from cryopick_cli.picking.recentre import MeanParticle, mean_particle
+from cryopick_cli.picking.recentre import MeanParticle, draw_mean_particle
 from cryopick_cli.picking.scale import Looks, ScaleEstimate, prepare_search, search, sides_of, vote
 from cryopick_cli.picking.threshold import (
     CurvePoint,
@@ -123,7 +123,7 @@ def calibrate(
     config: PickConfig,
     advance: Advance = unheard,
 ) -> Calibration:
-    """Learn diameter, spread and threshold from a sample of micrographs with one unit of length.
+    """Learn what is learnt of a data set from a sample of micrographs with one unit of length.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def calibrate(
         curve=threshold_curve(decoys),
         decoys=tuple(choose_copied(names, config)),
     )
-    return _measure_picks(model, genuine, cut.weighed, found, config)
+    return _measure_picks(model, genuine, found, config)
 
 
 def count_looks(names: Sequence[str], config: PickConfig) -> int:
@@ -282,39 +282,17 @@ def _pool(genuine: Sequence[Genuine], weighed: Sequence[Weighed]) -> tuple[Float
 
 
 def _measure_picks(
-    model: Model,
-    genuine: Sequence[Genuine],
-    weighed: Sequence[Weighed],
-    found: Calibration,
-    config: PickConfig,
+    model: Model, genuine: Sequence[Genuine], found: Calibration, config: PickConfig
 ) -> Calibration:
-    """Average picks of the first size: how large the mean one looks, and what picks are centred on."""
-    prior = found.prior
-    if prior is None:
+    """Average picks: how large the mean one looks, and what picks are centred on."""
+    if found.prior is None:
         return found
-    seen = list(zip(genuine, weighed, strict=True))[: config.cross_check.micrographs]
-
-    def measure(pair: tuple[Genuine, Weighed]) -> tuple[Rings, Rings]:
-        one, its = pair
-        unit = unit_length(one.micrograph.pixel_size)
-        which = its.eligible & (its.score >= found.threshold) & ~prior.is_second(its.found.diameter * unit)
-        view = prepare_views(model, one.micrograph.array, prior.diameter / unit, config, light=found.light)[0]
-        x, y = view.from_micrograph(its.found.x[which], its.found.y[which])
-        across = view.across(prior.diameter / unit)
-        lone = alone(x, y, across, config.cross_check)
-        best = slice(config.recentring.picks)
-        return (
-            measure_rings(view.array, x[lone], y[lone], across, config.cross_check.reach),
-            measure_rings(view.array, x[best], y[best], across, config.recentring.reach),
-        )
-
-    measured = ahead(measure, seen, lambda pair: pair[0].micrograph.array.size)
-    lone, best = (add_rings(rings) for rings in zip(*(one.result() for one in measured), strict=True))
-    looks = scale_space_diameter(lone, config.cross_check)
+    rings = average_picks(model, genuine, found.prior, config, light=found.light)
+    looks = scale_space_diameter(rings, config.cross_check)
     return replace(
         found,
-        scale_space_diameter=None if looks is None else looks * prior.diameter,
-        mean_particle=mean_particle(best, config.recentring),
+        scale_space_diameter=None if looks is None else looks * found.prior.diameter,
+        mean_particle=draw_mean_particle(rings, config.cross_check.fewest_picks, config.recentring),
     )
 
 

@@ -106,18 +106,26 @@ def rank(
         Probability times the size prior's factor, without ``fade``.
     """
     score = calibrated_score(found.logit, point)
-    spacing = config.consistency.spacing if prior is None else prior.spacing
-    distance = np.full(len(found.x), spacing * float(np.median(found.diameter)) if len(found.x) else 0.0)
     if prior is not None:
-        unit = unit_length(pixel_size)
-        score = score * prior.factor(found.diameter * unit)
-        distance = spacing * prior.nearest(found.diameter * unit) / unit
-    if config.min_distance is not None:
-        distance[:] = config.min_distance.in_px(pixel_size)
+        score = score * prior.factor(found.diameter * unit_length(pixel_size))
+    distance = least_distance(found, pixel_size, prior, config)
     faded = score if fade is None else score * fade
     above = np.flatnonzero(score >= config.detection.floor)
     kept = above[suppress_duplicates(found.x[above], found.y[above], faded[above], distance[above])]
     return kept, score[kept]
+
+
+def least_distance(
+    found: Candidates, pixel_size: float | None, prior: SizePrior | None, config: PickConfig
+) -> Floats:
+    """Give how near, px, each candidate lets another one come to it."""
+    if config.min_distance is not None:
+        return np.full(len(found.x), config.min_distance.in_px(pixel_size))
+    if prior is not None:
+        unit = unit_length(pixel_size)
+        return np.asarray(prior.spacing * prior.nearest(found.diameter * unit) / unit)
+    own = float(np.median(found.diameter)) if len(found.x) else 0.0
+    return np.full(len(found.x), config.consistency.spacing * own)
 
 
 def calibrated_score(logit: Floats, point: OperatingPoint) -> Floats:

@@ -12,11 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from cryopick_cli.errors import ConfigError
-from cryopick_cli.picking.mean_particle import Floats, Rings
+from cryopick_cli.picking.mean_particle import Rings
 
 _DISC_DIAMETER_OVER_SIGMA = 2 * np.sqrt(2)
 
@@ -56,7 +54,7 @@ def scale_space_diameter(rings: Rings, config: CrossCheckConfig) -> float | None
     Parameters
     ----------
     rings : Rings
-        About picks that stand :func:`alone`, ``config.reach`` diameters far, in views with dark particles on
+        About picks without near neighbours, ``config.reach`` diameters far, in views with dark particles on
         a background of zero.
     config : CrossCheckConfig
 
@@ -76,12 +74,3 @@ def scale_space_diameter(rings: Rings, config: CrossCheckConfig) -> float | None
     answers = kernel @ (profile * r)
     best = int(answers.argmax())
     return None if best == 0 or answers[best] <= 0 else float(_DISC_DIAMETER_OVER_SIGMA * sigmas[best, 0])
-
-
-def alone(x: Floats, y: Floats, diameter: float, config: CrossCheckConfig) -> NDArray[np.bool_]:
-    """Tell which picks have no near neighbour, whose rim would be taken for theirs; all in one unit."""
-    if len(x) < 2:
-        return np.ones(len(x), dtype=np.bool_)
-    centres = np.column_stack([x, y])
-    distance, _ = cKDTree(centres).query(centres, k=2)
-    return np.asarray(distance[:, 1] >= config.alone * diameter)

@@ -1,4 +1,4 @@
-"""The life of a micrograph: array, view, network, centres, sizes, junk, duplicates, threshold, picks.
+"""The life of a micrograph: array, view, network, sizes, junk, duplicates, centres, threshold, picks.
 
 :func:`pick_micrograph` is the whole product for one micrograph in memory; files and many micrographs are in
 ``batch.py``, what has to be learnt of a data set first is in ``calibrate.py``.
@@ -18,13 +18,13 @@ from cryopick_cli.formats.micrograph import Micrograph
 from cryopick_cli.imaging.junk import JunkMask
 from cryopick_cli.model.weights import Model, OperatingPoint
 from cryopick_cli.picking.calibrate import Calibration
-from cryopick_cli.picking.candidates import look, prepare_views, unit_length
+from cryopick_cli.picking.candidates import least_distance, look, prepare_views, unit_length
 from cryopick_cli.picking.config import PickConfig
 from cryopick_cli.picking.detect import Candidates
-from cryopick_cli.picking.recentre import recentre
+from cryopick_cli.picking.recentre import may_move, recentre
 from cryopick_cli.picking.threshold import adapt_threshold
 from cryopick_cli.picking.view import View
-from cryopick_cli.picking.weighing import Weighed, find_mask, judge_mask, weigh
+from cryopick_cli.picking.weighing import Weighed, find_mask, judge_mask, weigh, weigh_places
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Sight:
     found: Candidates
     mask: JunkMask | None = None
     """None where it was not looked for, so that nothing lies on junk."""
+    view: View | None = None
+    """What the network was shown; None leaves candidates where they are found."""
 
 
 def pick_micrograph(
@@ -60,7 +62,7 @@ def pick_micrograph(
     micrograph : Micrograph
         (h, w) float32 with its pixel size, or None where that is unknown.
     calibration : Calibration
-        Diameter, spread of sizes and threshold of the data set, from
+        Diameter, spread of sizes, threshold and mean particle of the data set, from
         :func:`~cryopick_cli.picking.calibrate.calibrate`.
     config : PickConfig
     sight : Sight, optional
@@ -78,9 +80,10 @@ def pick_micrograph(
     """
     if sight is None:
         prepared = prepare(model, micrograph, calibration, config)
-        sight = examine(model, prepared, calibration, micrograph.pixel_size, config)
+        sight = examine(model, prepared, config)
     point = model.card.operating_point
     weighed = weigh(sight.found, micrograph, calibration.prior, point, config, sight.mask)
+    weighed = centre(weighed, sight.view, micrograph, calibration, config)
     threshold = _threshold_of(weighed, calibration, point, config)
     accepted = weighed.eligible & (weighed.score >= threshold)
     return _as_table(
@@ -107,30 +110,24 @@ def prepare(model: Model, micrograph: Micrograph, calibration: Calibration, conf
     return Prepared(views, find_mask(micrograph, calibration.prior, config, light=light))
 
 
-def examine(
-    model: Model, prepared: Prepared, calibration: Calibration, pixel_size: float | None, config: PickConfig
-) -> Sight:
-    """Look at a micrograph: run the network, centre its candidates, ask them whether the mask makes sense."""
-    found = look(model, prepared.views, config)
-    found = centre(model, found, prepared.views[0], calibration, pixel_size, config)
-    return Sight(found, judge_mask(prepared.mask, found, model.card.operating_point))
+def examine(model: Model, prepared: Prepared, config: PickConfig) -> Sight:
+    """Look at a micrograph: run the network, and ask its candidates whether the mask of junk makes sense."""
+    found, view = look(model, prepared.views, config), prepared.views[0]
+    return Sight(found, judge_mask(prepared.mask, found, model.card.operating_point), view)
 
 
 def centre(
-    model: Model,
-    found: Candidates,
-    view: View,
-    calibration: Calibration,
-    pixel_size: float | None,
-    config: PickConfig,
-) -> Candidates:
-    """Move candidates of the first size to where they fit the mean particle, where the data set has one."""
+    weighed: Weighed, view: View | None, micrograph: Micrograph, calibration: Calibration, config: PickConfig
+) -> Weighed:
+    """Move candidates to where they fit the mean particle, where that and the view are known."""
     prior, mean = calibration.prior, calibration.mean_particle
-    if prior is None or mean is None:
-        return found
-    unit = unit_length(pixel_size)
-    which = ~prior.is_second(found.diameter * unit)
-    return recentre(found, view, mean, prior.diameter / unit, which, config.recentring, model.device.device)
+    if view is None or prior is None or mean is None:
+        return weighed
+    diameter, settings = prior.diameter / unit_length(micrograph.pixel_size), config.recentring
+    least = float(np.max(least_distance(weighed.found, micrograph.pixel_size, prior, config), initial=0.0))
+    which = may_move(weighed.found, weighed.score, diameter, least, settings)
+    found = recentre(weighed.found, which, view, mean, diameter, settings)
+    return weigh_places(weighed, found, micrograph, prior, config)
 
 
 def _as_table(weighed: Weighed, pixel_size: float | None, **columns: NDArray[Any]) -> pd.DataFrame:

@@ -1,9 +1,10 @@
 """Move picks to where the mean particle of the data set fits best.
 
 The network's centres are a per cent of the diameter off, however clear the particle is, and more for kinds
-of particle that it does not know. Each pick is therefore laid on the mean of the confident ones. By how much
-it fits is the logarithm of a likelihood: with the noise and the variety of particles as its variance, and the
-network's centre as prior, a clear particle moves to its centre and one lost in noise hardly moves.
+of particle that it does not know. So each pick is laid on the mean of sure ones. Noise, and how particles
+differ from the mean, move the place where it fits best; by how much is measured on the same picks
+(`MeanParticle.noise`). Weighed against the network's centre, a clear particle moves to its centre, and one
+lost in noise hardly moves. It is no more than a weighing: the network has seen the same noise.
 """
 
 from __future__ import annotations
@@ -11,86 +12,121 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.fft import next_fast_len
 from scipy.ndimage import gaussian_filter1d
+from scipy.signal import fftconvolve
+from scipy.spatial import cKDTree
 
 from cryopick_cli.errors import ConfigError
-from cryopick_cli.picking.cross_check import CrossCheckConfig
 from cryopick_cli.picking.detect import Candidates
-from cryopick_cli.picking.mean_particle import RING, Floats, Rings, ring_radius
+from cryopick_cli.picking.edges import is_inside
+from cryopick_cli.picking.mean_particle import RING, Floats, Rings
 from cryopick_cli.picking.view import View
-from cryopick_cli.units import rescale_coordinate
+
+Patches = NDArray[np.float32]
+
+# Picks that are laid on the mean particle at once; bounds the memory.
+_AT_ONCE = 256
+# Where there is no noise at all, as where particles are clipped; keeps the likelihood finite.
+_LEAST_NOISE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecentreConfig:
-    """How the mean particle is made, and how far it moves a pick."""
+    """How the mean particle is drawn, which picks it moves, and how far."""
 
     picks: int = field(
         default=50, metadata={"help": "Best picks of a micrograph that are averaged, at most."}
     )
-    fewest_picks: int = field(
-        default=CrossCheckConfig.fewest_picks,
-        metadata={"help": "Picks below which there is no mean particle."},
-    )
+    sure: float = field(default=0.5, metadata={"help": "Score of a pick that is averaged, at least."})
     reach: float = field(default=0.7, metadata={"help": "How far the mean particle goes, in diameters."})
     rim: float = field(default=0.15, metadata={"help": "Over how much of that it fades out, in diameters."})
     smoothing: float = field(
         default=0.06,
         metadata={
-            "help": "How finely it is drawn (sigma, in diameters): views of one particle share no more."
+            "help": "How much it is blurred (sigma, in diameters): views of one particle share no more."
         },
     )
     spread: float = field(
-        default=0.012, metadata={"help": "Standard deviation of the network's centres, in diameters."}
+        default=0.01, metadata={"help": "Standard deviation of the network's centres, in diameters."}
     )
     furthest: float = field(default=0.1, metadata={"help": "How far a pick may move, in diameters."})
-    caution: float = field(
-        default=2.0, metadata={"help": "Factor on the variance, as neighbouring pixels share their noise."}
+    alone: float = field(
+        default=1.0, metadata={"help": "Diameters within which a pick that moves has no likely neighbour."}
+    )
+    likely: float = field(default=0.2, metadata={"help": "Score of such a neighbour, at least."})
+    window: float = field(
+        default=0.35,
+        metadata={"help": "How far from the data set's size those are that move, in log diameter."},
     )
 
     def __post_init__(self) -> None:
         """Refuse settings without meaning."""
-        if min(self.picks, self.fewest_picks) < 1:
+        if self.picks < 1 or not 0 <= min(self.sure, self.likely) <= max(self.sure, self.likely) <= 1:
             raise ConfigError(
-                f"picks, fewest_picks: found {self.picks} and {self.fewest_picks}, expected at least 1"
+                f"picks, sure, likely: found {self.picks}, {self.sure} and {self.likely}, expected at least "
+                "1 and two scores from 0 to 1"
             )
-        given = (self.smoothing, self.spread, self.furthest, self.caution)
+        given = (self.smoothing, self.spread, self.furthest, self.alone, self.window)
         if not 0 < self.rim < self.reach or not min(given) > 0:
             raise ConfigError(
-                "rim, reach, smoothing, spread, furthest, caution: expected positive numbers, the rim below "
-                f"the reach, found {self.rim}, {self.reach} and {given}"
+                "rim, reach, smoothing, spread, furthest, alone, window: expected positive numbers, the rim "
+                f"below the reach, found {self.rim}, {self.reach} and {given}"
             )
 
 
 @dataclass(frozen=True)
 class MeanParticle:
-    """The mean of the confident picks of a data set, in views such as the network is shown."""
+    """The mean of sure picks of a data set, in views such as the network is shown."""
 
     profile: tuple[float, ...]
-    """Grey value by ring, from the centre outwards, see `mean_particle.RING`."""
-    variance: float
-    """Of a pixel about it."""
+    """Grey value by ring, from the centre outwards, blurred."""
+    noise: float
+    """What turns a correlation with it into the logarithm of a likelihood: the variance of the correlation's
+    slope at a centre, over the curvature it has there. For white noise it is the variance of a pixel."""
+    ring: float = RING
+    """Width of a ring, in diameters."""
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be laid on."""
+        if not self.profile or not min(self.noise, self.ring) > 0:
+            raise ConfigError(
+                f"profile, noise, ring: found {len(self.profile)} values, {self.noise} and {self.ring}, "
+                "expected one or more, and two positive numbers"
+            )
 
 
-def mean_particle(rings: Rings, config: RecentreConfig) -> MeanParticle | None:
-    """Give the mean particle, None where too few picks have shown one."""
-    if rings.picks < config.fewest_picks or not rings.variance > 0:
+def draw_mean_particle(rings: Rings, fewest_picks: int, config: RecentreConfig) -> MeanParticle | None:
+    """Average picks; None where there are too few, or where they have no outline in common.
+
+    The correlation with a round particle has the slope ``sum K'(r) cos θ`` times grey value at its centre. It
+    is 0 but for noise, for what is not round, and for the error of the centre. With ``cos 3θ`` in place of
+    ``cos θ`` the error falls out, and what is left varies about as much.
+    """
+    rings = rings.within(config.reach)
+    if rings.picks < fewest_picks:
         return None
-    grey, pixels = (gaussian_filter1d(of, config.smoothing / RING) for of in (rings.grey, rings.pixels))
-    return MeanParticle(tuple(float(value) for value in grey / pixels), rings.variance)
+    blurred, pixels = (gaussian_filter1d(of, config.smoothing / RING) for of in (rings.grey, rings.pixels))
+    profile = blurred / pixels
+    weight = _fade(rings.radius, config)
+    mean = np.average(profile, weights=weight * rings.pixels)
+    kernel_slope, slope = (np.gradient(of, RING) for of in ((profile - mean) * weight, profile))
+    curvature = 0.5 * float((rings.pixels * kernel_slope * slope).sum()) / rings.picks
+    # Both parts of a complex normal value have this variance; by the median, so that dirt counts little.
+    variance = float(np.median(np.abs(rings.trefoil @ kernel_slope) ** 2)) / (2 * np.log(2))
+    if not curvature > 0:
+        return None
+    noise = max(variance / curvature, _LEAST_NOISE)
+    return MeanParticle(tuple(float(value) for value in profile), noise)
 
 
 def recentre(
     found: Candidates,
+    which: NDArray[np.bool_],
     view: View,
     mean: MeanParticle,
     diameter_px: float,
-    which: NDArray[np.bool_],
     config: RecentreConfig,
-    device: torch.device,
 ) -> Candidates:
     """Move candidates to where they fit the mean particle best.
 
@@ -98,84 +134,131 @@ def recentre(
     ----------
     found : Candidates
         ``(n,)`` each, in px of the micrograph.
+    which : (n,) bool
+        Those that may move, see :func:`may_move`. Of them stay those not wholly inside the view, and those
+        without a best fit within ``config.furthest``.
     view : View
-        What the network was shown of it.
+        What the network was shown of the micrograph.
     mean : MeanParticle
     diameter_px : float
         Of the particle, px of the micrograph.
-    which : (n,) bool
-        Those that have its size. The others stay, as do those not wholly inside and those that fit nowhere
-        near.
     config : RecentreConfig
-    device : torch.device
-        Where to reckon.
+
+    Returns
+    -------
+    Candidates
+        The same with other ``x`` and ``y``.
     """
-    across = view.across(diameter_px)
-    x, y = view.from_micrograph(found.x, found.y)
-    height, width = view.array.shape
-    half = across / 2
-    rows = np.flatnonzero(which & (x >= half) & (y >= half) & (x < width - half) & (y < height - half))
-    if len(rows) == 0:
-        return found
-    fit = _correlate(view.array, _kernel(mean, across, config), device) / (config.caution * mean.variance)
-    x[rows], y[rows] = _climb(fit, x[rows], y[rows], config.spread * across, config.furthest * across)
-    moved_x, moved_y = found.x.copy(), found.y.copy()
-    moved_x[rows] = rescale_coordinate(x[rows], 1 / view.factor_x)
-    moved_y[rows] = rescale_coordinate(y[rows], 1 / view.factor_y)
-    return found._replace(x=moved_x, y=moved_y)
+    across_px = view.across_px(diameter_px)
+    x, y = view.places_in_view(found.x, found.y)
+    rows = np.flatnonzero(which & is_inside(x, y, (view.array.shape[0], view.array.shape[1]), across_px / 2))
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        x[some], y[some] = _lay_on(view.array, x[some], y[some], mean, across_px, config)
+    there_x, there_y = view.places_in_micrograph(x[rows], y[rows])
+    new_x, new_y = found.x.copy(), found.y.copy()
+    new_x[rows], new_y[rows] = there_x, there_y
+    return found._replace(x=new_x, y=new_y)
 
 
-def _kernel(mean: MeanParticle, across: float, config: RecentreConfig) -> NDArray[np.float32]:
-    """Draw the mean particle, ``across`` px large, without its mean and fading out towards its rim."""
-    half = int(np.ceil(config.reach * across))
+def may_move(
+    found: Candidates, score: Floats, diameter_px: float, least_distance_px: float, config: RecentreConfig
+) -> NDArray[np.bool_]:
+    """Tell which candidates may be moved: those of the data set's size that nothing near by disturbs.
+
+    The mean particle is that of lone ones; beside a neighbour it fits best a little towards or away from it.
+    And no two may come nearer to each other than ``least_distance_px``.
+
+    Parameters
+    ----------
+    found : Candidates
+        ``(n,)`` each, one a particle.
+    score : (n,) float64
+    diameter_px, least_distance_px : float
+        In the unit of ``found``.
+    config : RecentreConfig
+    """
+    moves = np.abs(np.log(found.diameter / diameter_px)) <= config.window
+    centres = np.column_stack([found.x, found.y])
+    safe = least_distance_px + 2 * config.furthest * diameter_px
+    for others, distance in ((centres, safe), (centres[score >= config.likely], config.alone * diameter_px)):
+        if len(others) > 0:
+            apart, _ = cKDTree(others).query(centres, k=2)
+            own = apart[:, 0] == 0  # a candidate is nearest to itself, where it is among the others
+            moves &= np.where(own, apart[:, 1], apart[:, 0]) >= distance
+    return moves
+
+
+def _fade(radius: Floats, config: RecentreConfig) -> Floats:
+    """Give the weight of the mean particle at some radii in diameters: 1, and 0 from its reach on."""
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.clip((config.reach - radius) / config.rim, 0, 1)))
+
+
+def _lay_on(
+    view: NDArray[np.float32],
+    x: Floats,
+    y: Floats,
+    mean: MeanParticle,
+    across_px: float,
+    config: RecentreConfig,
+) -> tuple[Floats, Floats]:
+    """Give where some picks fit the mean particle best, px of the view."""
+    kernel, reach = _draw_kernel(mean, across_px, config), int(np.ceil(config.furthest * across_px)) + 1
+    columns, rows = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
+    patches = _cut_patches(view, columns, rows, kernel.shape[0] // 2 + reach)
+    # Correlation of each patch with the kernel, at all shifts up to the reach.
+    fit = fftconvolve(patches, kernel[None, ::-1, ::-1], mode="valid", axes=(1, 2)) / mean.noise
+    dx, dy = _climb(fit, x - columns, y - rows, config.spread * across_px, config.furthest * across_px)
+    return x + dx, y + dy
+
+
+def _draw_kernel(mean: MeanParticle, across_px: float, config: RecentreConfig) -> NDArray[np.float32]:
+    """Draw the mean particle, ``across_px`` large, without its mean and fading out towards its rim."""
+    half = int(np.ceil(config.reach * across_px))
     steps = np.arange(-half, half + 1)
-    radius = np.hypot(steps, steps[:, None]) / across
-    grey = np.interp(radius, ring_radius(len(mean.profile)), mean.profile)
-    inside = np.clip((config.reach - radius) / config.rim, 0, 1)
-    weight = 0.5 - 0.5 * np.cos(np.pi * inside)
+    radius = np.hypot(steps, steps[:, None]) / across_px
+    rings = (np.arange(len(mean.profile)) + 0.5) * mean.ring
+    grey, weight = np.interp(radius, rings, mean.profile), _fade(radius, config)
     return np.asarray((grey - np.average(grey, weights=weight)) * weight, dtype=np.float32)
 
 
-def _correlate(
-    view: NDArray[np.float32], kernel: NDArray[np.float32], device: torch.device
-) -> NDArray[np.float32]:
-    """Correlate a view with a kernel of odd size, centre on pixel; beyond its edge the view is 0."""
-    half = kernel.shape[0] // 2
-    shape = [next_fast_len(side + half, real=True) for side in view.shape]
-    centred = np.zeros(shape, dtype=np.float32)
-    centred[: kernel.shape[0], : kernel.shape[1]] = kernel
-    centred = np.roll(centred, (-half, -half), (0, 1))
-    seen, wanted = (torch.from_numpy(array).to(device) for array in (np.ascontiguousarray(view), centred))
-    product = torch.fft.rfft2(seen, s=shape) * torch.fft.rfft2(wanted).conj()
-    both = torch.fft.irfft2(product, s=shape)[: view.shape[0], : view.shape[1]]
-    return np.asarray(both.cpu().numpy())
+def _cut_patches(
+    view: NDArray[np.float32], columns: NDArray[np.int64], rows: NDArray[np.int64], half: int
+) -> Patches:
+    """Cut out squares of ``2 half + 1`` px about some pixels; outside the view is 0, which is ice."""
+    steps = np.arange(-half, half + 1)
+    row, column = (rows[:, None] + steps)[:, :, None], (columns[:, None] + steps)[:, None, :]
+    inside = (row >= 0) & (row < view.shape[0]) & (column >= 0) & (column < view.shape[1])
+    grey = view[np.clip(row, 0, view.shape[0] - 1), np.clip(column, 0, view.shape[1] - 1)]
+    return np.where(inside, grey, np.float32(0))
 
 
-def _climb(
-    fit: NDArray[np.float32], x: Floats, y: Floats, spread: float, furthest: float
-) -> tuple[Floats, Floats]:
-    """Find the best fit near each pick, to a fraction of a pixel; without one, the pick stays."""
-    reach = int(np.ceil(furthest)) + 1
+def _climb(fit: Patches, x: Floats, y: Floats, spread: float, furthest: float) -> tuple[Floats, Floats]:
+    """Find how far it is to the best fit near each pick, to a fraction of a pixel; without one, it is 0.
+
+    Parameters
+    ----------
+    fit : (n, k, k)
+        Logarithm of the likelihood at whole steps around the middle.
+    x, y : (n,)
+        Where the picks are found, steps from the middle.
+    spread, furthest : float
+        Standard deviation of that, and the longest way, in steps.
+    """
+    reach = fit.shape[1] // 2
     steps = np.arange(-reach, reach + 1)
-    columns, rows = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
-    dx, dy = steps + (columns - x)[:, None], steps + (rows - y)[:, None]
-    at = (
-        np.clip(rows[:, None] + steps, 0, fit.shape[0] - 1)[:, :, None],
-        np.clip(columns[:, None] + steps, 0, fit.shape[1] - 1)[:, None, :],
-    )
-    distance = dx[:, None, :] ** 2 + dy[:, :, None] ** 2
-    belief = fit[at] - distance / (2 * spread**2)
-    inner = np.where(distance <= furthest**2, belief, -np.inf)[:, 1:-1, 1:-1]
+    dx, dy = steps - x[:, None], steps - y[:, None]
+    distance_squared = dx[:, None, :] ** 2 + dy[:, :, None] ** 2
+    belief = fit - distance_squared / (2 * spread**2)
+    inner = np.where(distance_squared <= furthest**2, belief, -np.inf)[:, 1:-1, 1:-1]
     best = inner.reshape(len(x), -1).argmax(axis=1)
     row, column = (index + 1 for index in np.divmod(best, inner.shape[2]))
     one = np.arange(len(x))
     shift_x, sure_x = _summit(*(belief[one, row, column + step] for step in (-1, 0, 1)))
     shift_y, sure_y = _summit(*(belief[one, row + step, column] for step in (-1, 0, 1)))
-    moved = sure_x & sure_y
-    return (
-        np.where(moved, x + dx[one, column] + shift_x, x),
-        np.where(moved, y + dy[one, row] + shift_y, y),
-    )
+    way_x, way_y = dx[one, column] + shift_x, dy[one, row] + shift_y
+    share = np.minimum(1, furthest / np.maximum(np.hypot(way_x, way_y), 1e-9)) * (sure_x & sure_y)
+    return way_x * share, way_y * share
 
 
 def _summit(before: Floats, here: Floats, after: Floats) -> tuple[Floats, NDArray[np.bool_]]:

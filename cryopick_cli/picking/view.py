@@ -31,22 +31,22 @@ class View:
         """Give the view with the other sign: what it would be if particles were light, or the reverse."""
         return replace(self, array=-self.array)
 
-    def from_micrograph(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    def places_in_view(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Give places in working pixels that are given in pixels of the micrograph."""
         return rescale_coordinate(x, self.factor_x), rescale_coordinate(y, self.factor_y)
 
-    def across(self, diameter_px: float) -> float:
+    def places_in_micrograph(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Give places in pixels of the micrograph that are given in working pixels."""
+        return rescale_coordinate(x, 1 / self.factor_x), rescale_coordinate(y, 1 / self.factor_y)
+
+    def across_px(self, diameter_px: float) -> float:
         """Give how many working pixels a diameter measures that is given in pixels of the micrograph."""
         return float(diameter_px / np.sqrt(self.factor_x * self.factor_y))
 
     def to_micrograph(self, found: Candidates) -> Candidates:
         """Move candidates from working pixels to pixels of the micrograph."""
-        return Candidates(
-            rescale_coordinate(found.x, 1 / self.factor_x),
-            rescale_coordinate(found.y, 1 / self.factor_y),
-            found.diameter * np.sqrt(self.factor_x * self.factor_y),
-            found.logit,
-        )
+        x, y = self.places_in_micrograph(found.x, found.y)
+        return Candidates(x, y, found.diameter * np.sqrt(self.factor_x * self.factor_y), found.logit)
 
 
 def prepare_view(

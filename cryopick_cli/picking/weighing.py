@@ -5,7 +5,7 @@ Calibration, decoys and picking share it, so that the threshold is learnt from t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,12 +49,19 @@ def weigh(
     junk = junk_of(mask, found.x, found.y, found.diameter)
     fade = fade_of(junk, config.junk)
     kept, score = rank(found, micrograph.pixel_size, prior, point, config, fade)
-    found, junk = found.select(kept), junk[kept]
+    weighed = Weighed(found.select(kept), score * fade[kept], score, junk[kept], np.ones(len(kept), np.bool_))
+    return weigh_places(weighed, weighed.found, micrograph, prior, config)
+
+
+def weigh_places(
+    weighed: Weighed, found: Candidates, micrograph: Micrograph, prior: SizePrior | None, config: PickConfig
+) -> Weighed:
+    """Give candidates other places, and tell which may become picks there."""
     height, width = micrograph.array.shape
     box = config.box_size_px or suggested_box_px(prior, micrograph.pixel_size)
     margin = edge_px(config.edge, micrograph.pixel_size, box)
     inside = is_inside(found.x, found.y, (height, width), margin)
-    return Weighed(found, score * fade[kept], score, junk, allowed(junk, config.junk) & inside)
+    return replace(weighed, found=found, eligible=allowed(weighed.junk, config.junk) & inside)
 
 
 def find_mask(

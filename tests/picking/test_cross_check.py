@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cryopick_cli.errors import ConfigError
-from cryopick_cli.picking.cross_check import CrossCheckConfig, alone, scale_space_diameter
-from cryopick_cli.picking.mean_particle import add_rings, measure_rings
+from cryopick_cli.picking.cross_check import CrossCheckConfig, scale_space_diameter
+from cryopick_cli.picking.mean_particle import add_rings, measure_rings, stand_alone
 
 CONFIG = CrossCheckConfig()
 CENTRES = np.array([[x, y] for x in range(150, 800, 95) for y in range(150, 500, 95)], dtype=np.float64)
@@ -31,7 +31,7 @@ def diameter_in(*views: tuple[np.ndarray, np.ndarray], thought: float = 40.0) ->
     """Give what the picks of some views look like, px; each is an array and (n, 2) centres."""
     rings = []
     for view, centres in views:
-        lone = centres[alone(*centres.T, thought, CONFIG)]
+        lone = centres[stand_alone(*centres.T, thought, CONFIG.alone)]
         rings.append(measure_rings(view, *lone.T, thought, CONFIG.reach))
     found = scale_space_diameter(add_rings(rings), CONFIG)
     return None if found is None else found * thought

@@ -6,17 +6,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial.distance import pdist
 
 from cryopick_cli.errors import ConfigError
 from cryopick_cli.picking.detect import Candidates
-from cryopick_cli.picking.mean_particle import Rings, add_rings, measure_rings
-from cryopick_cli.picking.recentre import MeanParticle, RecentreConfig, mean_particle, recentre
+from cryopick_cli.picking.duplicates import suppress_duplicates
+from cryopick_cli.picking.mean_particle import add_rings, measure_rings, no_rings
+from cryopick_cli.picking.recentre import (
+    MeanParticle,
+    RecentreConfig,
+    draw_mean_particle,
+    may_move,
+    recentre,
+)
 from cryopick_cli.picking.view import View
 
 CONFIG = RecentreConfig()
-CPU = torch.device("cpu")
 SHAPE = (420, 530)
 DIAMETER = 40.0
 Floats = NDArray[np.float64]
@@ -28,9 +37,15 @@ def centres(rng: np.random.Generator) -> Floats:
     return grid + rng.uniform(-8, 8, grid.shape)
 
 
-def with_balls(centres: Floats, depth: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    array = rng.normal(size=SHAPE)
-    rows, columns = np.indices(SHAPE)
+def with_balls(
+    centres: Floats,
+    depth: float,
+    rng: np.random.Generator,
+    noise: float = 1.0,
+    shape: tuple[int, int] = SHAPE,
+) -> NDArray[np.float32]:
+    array = rng.normal(size=shape) * noise
+    rows, columns = np.indices(shape)
     for x, y in centres:
         inside = 1 - ((columns - x) ** 2 + (rows - y) ** 2) / (DIAMETER / 2) ** 2
         array -= depth * np.sqrt(np.clip(inside, 0, None))
@@ -38,24 +53,20 @@ def with_balls(centres: Floats, depth: float, rng: np.random.Generator) -> NDArr
 
 
 def learn(array: NDArray[np.float32], picks: Floats) -> MeanParticle:
-    mean = mean_particle(measure_rings(array, *picks.T, DIAMETER, CONFIG.reach), CONFIG)
+    mean = draw_mean_particle(measure_rings(array, *picks.T, DIAMETER, CONFIG.reach), 10, CONFIG)
     assert mean is not None
     return mean
 
 
-def as_candidates(picks: Floats) -> Candidates:
-    return Candidates(picks[:, 0], picks[:, 1], np.full(len(picks), DIAMETER), np.ones(len(picks)))
+def as_candidates(picks: Floats, diameter: float = DIAMETER) -> Candidates:
+    return Candidates(picks[:, 0], picks[:, 1], np.full(len(picks), diameter), np.ones(len(picks)))
 
 
 def move(
-    array: NDArray[np.float32],
-    picks: Floats,
-    mean: MeanParticle,
-    which: NDArray[np.bool_] | None = None,
-    config: RecentreConfig = CONFIG,
+    array: NDArray[np.float32], picks: Floats, mean: MeanParticle, config: RecentreConfig = CONFIG
 ) -> Floats:
-    every = np.ones(len(picks), dtype=np.bool_) if which is None else which
-    moved = recentre(as_candidates(picks), View(array, 1.0, 1.0), mean, DIAMETER, every, config, CPU)
+    every = np.ones(len(picks), dtype=np.bool_)
+    moved = recentre(as_candidates(picks), every, View(array, 1.0, 1.0), mean, DIAMETER, config)
     return np.column_stack([moved.x, moved.y])
 
 
@@ -64,88 +75,160 @@ def off(picks: Floats, centres: Floats) -> Floats:
 
 
 def test_clear_particles_are_centred(centres: Floats, rng: np.random.Generator) -> None:
-    array = with_balls(centres, 6.0, rng)
-    picks = centres + rng.normal(0, 0.8, centres.shape)
+    array = with_balls(centres, 12.0, rng)
+    picks = centres + rng.normal(0, 0.4, centres.shape)
     moved = move(array, picks, learn(array, picks))
-    assert off(moved, centres).max() < 0.4
-    assert np.median(off(picks, centres)) > 0.6
+    assert np.median(off(picks, centres)) > 0.4
+    assert off(moved, centres).max() < 0.3
     assert abs((moved - centres).mean(axis=0)).max() < 0.05, "no side is favoured"
 
 
-def test_what_is_lost_in_noise_hardly_moves(centres: Floats, rng: np.random.Generator) -> None:
-    mean = learn(with_balls(centres, 6.0, rng), centres)
-    noise = rng.normal(size=SHAPE).astype(np.float32) * 6
-    faint = replace(mean, variance=36.0, profile=tuple(0.03 * value for value in mean.profile))
-    assert off(move(noise, centres, faint), centres).max() < 0.05 * CONFIG.furthest * DIAMETER
+@pytest.mark.parametrize("correlated", [0.0, 2.0])
+def test_what_is_lost_in_noise_hardly_moves(
+    correlated: float, centres: Floats, rng: np.random.Generator
+) -> None:
+    """The noise is measured where the picks are, that which neighbouring pixels share, too."""
+    clear = with_balls(centres, 1.0, rng, noise=0.0)
+    noise = (
+        ndimage.gaussian_filter(rng.normal(size=SHAPE), correlated) if correlated else rng.normal(size=SHAPE)
+    )
+    array = (0.3 * clear + noise / noise.std()).astype(np.float32)
+    picks = centres + rng.normal(0, 0.2, centres.shape)
+    mean = learn(array, picks)
+    believed = replace(mean, noise=mean.noise / 20)
+    hardly, far = (np.median(off(move(array, picks, one), picks)) for one in (mean, believed))
+    assert hardly < 0.25
+    assert far > 3 * hardly
+
+
+def test_noise_of_neighbouring_pixels_alike_counts_more(centres: Floats, rng: np.random.Generator) -> None:
+    clear = with_balls(centres, 6.0, rng, noise=0.0)
+    white = rng.normal(size=SHAPE)
+    alike = ndimage.gaussian_filter(white, 3.0)
+    one, other = (learn((clear + n / n.std()).astype(np.float32), centres).noise for n in (white, alike))
+    assert 0.5 < one < 2.5
+    assert other > 10 * one
 
 
 def test_no_pick_moves_further_than_it_may(centres: Floats, rng: np.random.Generator) -> None:
-    array = with_balls(centres, 6.0, rng)
-    wrong = centres + np.array([9.0, 0.0])
-    moved = move(array, wrong, learn(array, centres))
-    assert off(moved, wrong).max() <= CONFIG.furthest * DIAMETER + 1
-
-
-def test_what_has_another_size_or_is_cut_off_stays(centres: Floats, rng: np.random.Generator) -> None:
-    array = with_balls(centres, 6.0, rng)
+    array = with_balls(centres, 12.0, rng)
     mean = learn(array, centres)
-    picks = centres + 1.0
+    wrong = centres + np.array([3.4, 0.0])
+    moved = move(array, wrong, mean)
+    assert (off(moved, wrong) > 2).mean() > 0.9
+    near = move(array, wrong, mean, replace(CONFIG, furthest=0.05))
+    assert off(near, wrong).max() <= 0.05 * DIAMETER + 1e-9
+
+
+def test_what_may_not_move_or_is_cut_off_stays(centres: Floats, rng: np.random.Generator) -> None:
+    array = with_balls(centres, 12.0, rng)
+    mean, picks = learn(array, centres), centres + 1.0
     which = np.arange(len(picks)) % 2 == 0
-    moved = move(array, picks, mean, which)
-    assert np.array_equal(moved[~which], picks[~which])
-    assert (off(moved, picks)[which] > 0.5).all()
+    moved = recentre(as_candidates(picks), which, View(array, 1.0, 1.0), mean, DIAMETER, CONFIG)
+    places = np.column_stack([moved.x, moved.y])
+    assert np.array_equal(places[~which], picks[~which])
+    assert (off(places, picks)[which] > 0.5).all()
     border = np.array([[DIAMETER / 2 - 1, 200.0], [200.0, SHAPE[0] - DIAMETER / 2 + 1]])
     assert np.array_equal(move(array, border, mean), border)
 
 
-def test_a_pick_moves_whatever_the_others_are(centres: Floats, rng: np.random.Generator) -> None:
-    """To the last digit, as micrographs are picked in any company."""
-    array = with_balls(centres, 3.0, rng)
-    mean = learn(array, centres)
-    picks = centres + rng.normal(0, 0.8, centres.shape)
-    together = move(array, picks, mean)
-    assert np.array_equal(move(array, picks[::-1], mean)[::-1], together)
-    assert np.array_equal(move(array, picks[3:4], mean), together[3:4])
+def test_all_four_edges_are_alike(rng: np.random.Generator) -> None:
+    """A particle that just touches an edge is centred there as at the edge opposite."""
+    middle, half = np.array([264.5, 209.5]), DIAMETER / 2
+    low, high = half + 0.5, np.array(SHAPE[::-1]) - 1 - half - 0.5
+    centres = np.array([[low, middle[1]], [high[0], middle[1]], [middle[0], low], [middle[0], high[1]]])
+    lone = np.array([(x, y) for x in range(100, 480, 70) for y in range(80, 200, 70)], dtype=np.float64)
+    array = with_balls(np.concatenate([centres, lone]), 12.0, rng)
+    mean = learn(array, lone)
+    assert off(move(array, centres + np.array([0.4, 0.4]), mean), centres).max() < 0.3
+
+
+def test_only_lone_candidates_of_the_size_may_move() -> None:
+    places = np.array([[50, 50], [150, 50], [188, 50], [300, 50], [326, 50], [420, 50]], dtype=np.float64)
+    score = np.array([0.9, 0.9, 0.9, 0.9, 0.1, 0.1])
+    found = as_candidates(places)
+
+    def which(least: float = 0.5 * DIAMETER, diameter: float = DIAMETER) -> list[bool]:
+        return may_move(found, score, diameter, least, CONFIG).tolist()
+
+    # 38 px away is a likely neighbour, 26 px away one that scores next to nothing and is just too near.
+    assert which() == [True, False, False, False, False, True]
+    assert which(least=0.3 * DIAMETER) == [True, False, False, True, False, True]
+    assert which(least=2 * DIAMETER) == [True, False, False, False, False, True]
+    assert which(diameter=1.5 * DIAMETER) == [False] * 6
+    assert may_move(as_candidates(places[:0]), score[:0], DIAMETER, 20.0, CONFIG).shape == (0,)
+
+
+@given(seed=st.integers(0, 10**6), least=st.floats(0.1, 2.0), count=st.integers(2, 60))
+@settings(max_examples=60, deadline=None)
+def test_no_two_come_nearer_than_the_least_distance(seed: int, least: float, count: int) -> None:
+    """Whatever is in the view and wherever candidates lie that keep that distance."""
+    rng = np.random.default_rng(seed)
+    array = rng.normal(0, 3, (200, 260)).astype(np.float32)
+    mean = MeanParticle(tuple(np.linspace(-2, 1, 28)), 0.01)
+    places = rng.uniform(0, [260, 200], (count, 2))
+    least_px = least * 20.0
+    kept = suppress_duplicates(*places.T, rng.uniform(size=count), np.full(count, least_px))
+    found, score = as_candidates(places[kept], 20.0), rng.uniform(size=len(kept))
+    which = may_move(found, score, 20.0, least_px, CONFIG)
+    moved = recentre(found, which, View(array, 1.0, 1.0), mean, 20.0, CONFIG)
+    if len(kept) > 1:
+        assert pdist(np.column_stack([moved.x, moved.y])).min() >= least_px - 1e-9
 
 
 def test_places_are_those_of_the_micrograph(centres: Floats, rng: np.random.Generator) -> None:
     """A view that is reduced by 3 along x and 2 along y gives centres in the micrograph's pixels."""
-    array = with_balls(centres, 6.0, rng)
+    array = with_balls(centres, 12.0, rng)
     mean = learn(array, centres)
-    view = View(array, 3.0, 2.0)
     there = (centres + 0.5) * np.array([3.0, 2.0]) - 0.5
-    given = there + np.array([2.0, -1.0])
-    found = Candidates(given[:, 0], given[:, 1], np.full(len(given), 98.0), np.ones(len(given)))
-    every = np.ones(len(given), dtype=np.bool_)
-    moved = recentre(found, view, mean, DIAMETER * np.sqrt(6.0), every, CONFIG, CPU)
-    assert np.abs(moved.x - there[:, 0]).max() < 0.4 * 3
-    assert np.abs(moved.y - there[:, 1]).max() < 0.4 * 2
+    found = as_candidates(there + np.array([1.5, -1.0]), 98.0)
+    every = np.ones(len(there), dtype=np.bool_)
+    moved = recentre(found, every, View(array, 3.0, 2.0), mean, DIAMETER * np.sqrt(6.0), CONFIG)
+    assert np.abs(moved.x - there[:, 0]).max() < 0.3 * 3
+    assert np.abs(moved.y - there[:, 1]).max() < 0.3 * 2
     assert moved.diameter is found.diameter
     assert moved.logit is found.logit
 
 
-def test_nothing_found_is_nothing_moved(centres: Floats, rng: np.random.Generator) -> None:
-    array = with_balls(centres, 6.0, rng)
-    assert move(array, np.zeros((0, 2)), learn(array, centres)).shape == (0, 2)
+@pytest.mark.parametrize("count", [0, 1, 255, 256, 257, 600])
+def test_any_number_of_picks_is_moved_as_each_by_itself(count: int, rng: np.random.Generator) -> None:
+    array = rng.normal(size=SHAPE).astype(np.float32)
+    mean = MeanParticle(tuple(np.linspace(-2, 1, 28)), 0.05)
+    picks = rng.uniform(30, 380, (count, 2))
+    together = move(array, picks, mean)
+    assert together.shape == (count, 2)
+    some = slice(0, count, 50)
+    one_by_one = [move(array, picks[i : i + 1], mean) for i in range(count)[some]]
+    assert np.allclose(np.concatenate([*one_by_one, np.zeros((0, 2))]), together[some], atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (97, 211), (50, 401)])
-def test_small_and_odd_views_will_do(shape: tuple[int, int], rng: np.random.Generator) -> None:
-    """The kernel may be larger than the view."""
+@pytest.mark.parametrize("reach", [0.7, 1.7])
+def test_a_ball_is_found_in_small_and_odd_views(
+    shape: tuple[int, int], reach: float, rng: np.random.Generator
+) -> None:
+    """The mean particle may be larger than the view."""
+    config = replace(CONFIG, reach=reach)
+    rings = 0.5 * np.arange(0.05, 2 * reach, 0.05)
+    mean = MeanParticle(tuple(-6 * np.sqrt(np.clip(1 - (2 * rings) ** 2, 0, None))), 1.0)
+    centre = np.array([[(shape[1] - 1) / 2 + 0.3, (shape[0] - 1) / 2 - 0.4]])
+    array = with_balls(centre, 6.0, rng, shape=shape)
+    assert off(move(array, centre + 0.5, mean, config), centre).max() < 0.45
+
+
+def test_flat_views_move_nothing_and_stay_finite() -> None:
     mean = MeanParticle(tuple(np.linspace(-2, 0, 28)), 1.0)
-    array = rng.normal(size=shape).astype(np.float32)
-    middle = np.array([[(shape[1] - 1) / 2, (shape[0] - 1) / 2]])
-    assert np.isfinite(move(array, middle, mean)).all()
+    middle = np.array([[100.3, 90.7]])
+    assert np.allclose(move(np.zeros(SHAPE, np.float32), middle, mean), middle, atol=0.2)
 
 
 def test_the_mean_particle_is_what_was_planted(centres: Floats, rng: np.random.Generator) -> None:
-    array = with_balls(centres, 6.0, rng)
-    rings = measure_rings(array, *centres.T, DIAMETER, CONFIG.reach)
+    rings = measure_rings(with_balls(centres, 6.0, rng), *centres.T, DIAMETER, CONFIG.reach)
     assert rings.picks == len(centres)
     inside = rings.radius < 0.5
     expected = -6 * np.sqrt(1 - (2 * rings.radius[inside]) ** 2)
     assert np.abs(rings.profile[inside] - expected)[:-1].max() < 0.25
-    assert rings.variance == pytest.approx(1.0, rel=0.1)
+    assert len(rings.within(0.5).profile) == inside.sum()
 
 
 def test_views_of_any_scale_count_together(centres: Floats, rng: np.random.Generator) -> None:
@@ -154,26 +237,39 @@ def test_views_of_any_scale_count_together(centres: Floats, rng: np.random.Gener
     large = array.repeat(2, axis=0).repeat(2, axis=1)
     one = measure_rings(array, *centres.T, DIAMETER, CONFIG.reach)
     other = measure_rings(large, *(2 * centres + 0.5).T, 2 * DIAMETER, CONFIG.reach)
-    both = add_rings([one, other])
+    both = add_rings([no_rings(CONFIG.reach), one, other])
     assert both.picks == 2 * len(centres)
     assert np.abs(both.profile - one.profile)[1:].max() < 0.3
-    assert both.variance == pytest.approx(1.0, rel=0.15)
 
 
-def test_too_few_picks_show_no_particle(centres: Floats, rng: np.random.Generator) -> None:
+def test_an_error_of_the_centre_is_no_noise(centres: Floats, rng: np.random.Generator) -> None:
     array = with_balls(centres, 6.0, rng)
-    few = measure_rings(array, *centres[: CONFIG.fewest_picks - 1].T, DIAMETER, CONFIG.reach)
-    assert mean_particle(few, CONFIG) is None
-    nothing = Rings(np.zeros(28), np.zeros(28), np.zeros(28), 0)
-    assert mean_particle(nothing, CONFIG) is None
-    flat = measure_rings(np.zeros(SHAPE, np.float32), *centres.T, DIAMETER, CONFIG.reach)
-    assert mean_particle(flat, CONFIG) is None
+    wrong = centres + rng.normal(0, 0.8, centres.shape)
+    assert learn(array, wrong).noise == pytest.approx(learn(array, centres).noise, rel=0.6)
+
+
+def test_too_few_picks_or_nothing_in_common_show_no_particle(
+    centres: Floats, rng: np.random.Generator
+) -> None:
+    array = with_balls(centres, 6.0, rng)
+
+    def draw(view: NDArray[np.float32], picks: Floats) -> MeanParticle | None:
+        return draw_mean_particle(measure_rings(view, *picks.T, DIAMETER, CONFIG.reach), 10, CONFIG)
+
+    assert draw(array, centres[:9]) is None
+    assert draw(array, centres[:10]) is not None
+    assert draw(np.zeros(SHAPE, np.float32), centres) is None
+    assert draw_mean_particle(no_rings(CONFIG.reach), 10, CONFIG) is None
 
 
 def test_settings_without_meaning_are_refused() -> None:
-    with pytest.raises(ConfigError, match="found 0 and 10"):
+    with pytest.raises(ConfigError, match=r"found 0, 0\.5 and 0\.2"):
         RecentreConfig(picks=0)
     with pytest.raises(ConfigError, match="the rim below the reach"):
         RecentreConfig(rim=0.8)
     with pytest.raises(ConfigError, match="expected positive numbers"):
         RecentreConfig(spread=0.0)
+    with pytest.raises(ConfigError, match="found 0 values"):
+        MeanParticle((), 1.0)
+    with pytest.raises(ConfigError, match="two positive numbers"):
+        MeanParticle((1.0,), 0.0)
