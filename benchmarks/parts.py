@@ -23,17 +23,17 @@ from cryopick_cli.formats.micrograph import read_micrograph_header
 from cryopick_cli.model.device import choose_device
 from cryopick_cli.model.weights import DEFAULT_WEIGHTS, load_model
 from cryopick_cli.picking.config import PickConfig
-from cryopick_cli.picking.recentre import RecentreConfig
+from cryopick_cli.picking.cross_check import CrossCheckConfig
 from cryopick_cli.units import Length
 
 CUT = 0.5
-NOT_CENTRED = RecentreConfig(fewest_picks=10**9)
+NOT_CENTRED = CrossCheckConfig(fewest_picks=10**9)
 
 
 def parts(found: PickConfig, file: Path, working_diameter_px: float) -> dict[str, PickConfig]:
     """Name the settings of every row; ``found`` has the distance of picks that all rows share."""
     factor = min(read_micrograph_header(file).shape) / found.scale.middle_px
-    as_found = replace(found, recentring=NOT_CENTRED)
+    as_found = replace(found, cross_check=NOT_CENTRED)
     bare = replace(as_found, size_prior="off", threshold=CUT, junk="keep")
     return {
         "one view, any size, cut at 0.5": replace(bare, diameter=Length(factor * working_diameter_px, "px")),

@@ -287,12 +287,12 @@ def _measure_picks(
     """Average picks: how large the mean one looks, and what picks are centred on."""
     if found.prior is None:
         return found
-    rings = average_picks(model, genuine, found.prior, config, light=found.light)
-    looks = scale_space_diameter(rings, config.cross_check)
+    far, near = average_picks(model, genuine, found.prior, config, light=found.light)
+    looks = scale_space_diameter(far, config.cross_check)
     return replace(
         found,
         scale_space_diameter=None if looks is None else looks * found.prior.diameter,
-        mean_particle=draw_mean_particle(rings, config.cross_check.fewest_picks, config.recentring),
+        mean_particle=draw_mean_particle(near, config.cross_check.fewest_picks, config.recentring),
     )
 
 

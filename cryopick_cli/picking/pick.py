@@ -119,13 +119,15 @@ def examine(model: Model, prepared: Prepared, config: PickConfig) -> Sight:
 def centre(
     weighed: Weighed, view: View | None, micrograph: Micrograph, calibration: Calibration, config: PickConfig
 ) -> Weighed:
-    """Move candidates to where they fit the mean particle, where that and the view are known."""
+    """Move candidates of the first size, on ice, to where they fit the mean particle, if there is one."""
     prior, mean = calibration.prior, calibration.mean_particle
     if view is None or prior is None or mean is None:
         return weighed
-    diameter, settings = prior.diameter / unit_length(micrograph.pixel_size), config.recentring
+    unit, settings = unit_length(micrograph.pixel_size), config.recentring
+    diameter = prior.diameter / unit
     least = float(np.max(least_distance(weighed.found, micrograph.pixel_size, prior, config), initial=0.0))
-    which = may_move(weighed.found, weighed.score, diameter, least, settings)
+    which = may_move(weighed.found, weighed.score_without_junk, diameter, least, settings)
+    which &= (weighed.junk == 0) & ~prior.is_second(weighed.found.diameter * unit)
     found = recentre(weighed.found, which, view, mean, diameter, settings)
     return weigh_places(weighed, found, micrograph, prior, config)
 

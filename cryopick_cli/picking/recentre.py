@@ -29,6 +29,9 @@ Patches = NDArray[np.float32]
 _AT_ONCE = 256
 # Where there is no noise at all, as where particles are clipped; keeps the likelihood finite.
 _LEAST_NOISE = 1e-3
+_NEIGHBOURS = 12
+# How many of the outermost rings show what lies about the particle: 0.15 diameters.
+_OUTER_RINGS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,8 @@ class RecentreConfig:
     )
     furthest: float = field(default=0.1, metadata={"help": "How far a pick may move, in diameters."})
     alone: float = field(
-        default=1.0, metadata={"help": "Diameters within which a pick that moves has no likely neighbour."}
+        default=1.0,
+        metadata={"help": "How far apart a pick that moves and a likely neighbour are, in mean diameters."},
     )
     likely: float = field(default=0.2, metadata={"help": "Score of such a neighbour, at least."})
     window: float = field(
@@ -108,9 +112,8 @@ def draw_mean_particle(rings: Rings, fewest_picks: int, config: RecentreConfig) 
         return None
     blurred, pixels = (gaussian_filter1d(of, config.smoothing / RING) for of in (rings.grey, rings.pixels))
     profile = blurred / pixels
-    weight = _fade(rings.radius, config)
-    mean = np.average(profile, weights=weight * rings.pixels)
-    kernel_slope, slope = (np.gradient(of, RING) for of in ((profile - mean) * weight, profile))
+    kernel = (profile - _outer_level(profile)) * _fade(rings.radius, config)
+    kernel_slope, slope = (np.gradient(of, RING) for of in (kernel, profile))
     curvature = 0.5 * float((rings.pixels * kernel_slope * slope).sum()) / rings.picks
     # Both parts of a complex normal value have this variance; by the median, so that dirt counts little.
     variance = float(np.median(np.abs(rings.trefoil @ kernel_slope) ** 2)) / (2 * np.log(2))
@@ -164,9 +167,9 @@ def recentre(
 def may_move(
     found: Candidates, score: Floats, diameter_px: float, least_distance_px: float, config: RecentreConfig
 ) -> NDArray[np.bool_]:
-    """Tell which candidates may be moved: those of the data set's size that nothing near by disturbs.
+    """Tell which candidates may be moved: those of the data set's size that no neighbour disturbs.
 
-    The mean particle is that of lone ones; beside a neighbour it fits best a little towards or away from it.
+    The mean particle is that of lone ones; where discs overlap, it fits best a little towards the neighbour.
     And no two may come nearer to each other than ``least_distance_px``.
 
     Parameters
@@ -180,18 +183,25 @@ def may_move(
     """
     moves = np.abs(np.log(found.diameter / diameter_px)) <= config.window
     centres = np.column_stack([found.x, found.y])
-    safe = least_distance_px + 2 * config.furthest * diameter_px
-    for others, distance in ((centres, safe), (centres[score >= config.likely], config.alone * diameter_px)):
-        if len(others) > 0:
-            apart, _ = cKDTree(others).query(centres, k=2)
-            own = apart[:, 0] == 0  # a candidate is nearest to itself, where it is among the others
-            moves &= np.where(own, apart[:, 1], apart[:, 0]) >= distance
+    if len(centres) > 1:
+        # A candidate is its own nearest one; a few of the others are enough, as they keep a distance.
+        apart, which = cKDTree(centres).query(centres, k=min(_NEIGHBOURS + 1, len(centres)))
+        apart, which = apart[:, 1:], which[:, 1:]
+        likely = score[which] >= config.likely
+        touching = config.alone * (diameter_px + np.maximum(found.diameter[which], diameter_px)) / 2
+        safe = least_distance_px + 2 * config.furthest * diameter_px
+        moves &= ((apart >= safe) & (~likely | (apart >= touching))).all(axis=1)
     return moves
 
 
 def _fade(radius: Floats, config: RecentreConfig) -> Floats:
     """Give the weight of the mean particle at some radii in diameters: 1, and 0 from its reach on."""
     return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.clip((config.reach - radius) / config.rim, 0, 1)))
+
+
+def _outer_level(profile: Floats) -> float:
+    """Give the grey value about the mean particle: there it must end without a step, to see no neighbour."""
+    return float(profile[-_OUTER_RINGS:].mean())
 
 
 def _lay_on(
@@ -213,13 +223,13 @@ def _lay_on(
 
 
 def _draw_kernel(mean: MeanParticle, across_px: float, config: RecentreConfig) -> NDArray[np.float32]:
-    """Draw the mean particle, ``across_px`` large, without its mean and fading out towards its rim."""
+    """Draw the mean particle, ``across_px`` large, on a background of 0 and fading out towards its rim."""
     half = int(np.ceil(config.reach * across_px))
     steps = np.arange(-half, half + 1)
     radius = np.hypot(steps, steps[:, None]) / across_px
     rings = (np.arange(len(mean.profile)) + 0.5) * mean.ring
     grey, weight = np.interp(radius, rings, mean.profile), _fade(radius, config)
-    return np.asarray((grey - np.average(grey, weights=weight)) * weight, dtype=np.float32)
+    return np.asarray((grey - _outer_level(np.array(mean.profile))) * weight, dtype=np.float32)
 
 
 def _cut_patches(
@@ -250,14 +260,17 @@ def _climb(fit: Patches, x: Floats, y: Floats, spread: float, furthest: float) -
     dx, dy = steps - x[:, None], steps - y[:, None]
     distance_squared = dx[:, None, :] ** 2 + dy[:, :, None] ** 2
     belief = fit - distance_squared / (2 * spread**2)
-    inner = np.where(distance_squared <= furthest**2, belief, -np.inf)[:, 1:-1, 1:-1]
+    near = distance_squared <= furthest**2
+    inner = np.where(near, belief, -np.inf)[:, 1:-1, 1:-1]
     best = inner.reshape(len(x), -1).argmax(axis=1)
     row, column = (index + 1 for index in np.divmod(best, inner.shape[2]))
     one = np.arange(len(x))
     shift_x, sure_x = _summit(*(belief[one, row, column + step] for step in (-1, 0, 1)))
     shift_y, sure_y = _summit(*(belief[one, row + step, column] for step in (-1, 0, 1)))
     way_x, way_y = dx[one, column] + shift_x, dy[one, row] + shift_y
-    share = np.minimum(1, furthest / np.maximum(np.hypot(way_x, way_y), 1e-9)) * (sure_x & sure_y)
+    share = np.minimum(1, furthest / np.maximum(np.hypot(way_x, way_y), 1e-9)) * (
+        sure_x & sure_y & near[one, row, column]
+    )
     return way_x * share, way_y * share
 
 
