@@ -5,11 +5,11 @@
     python benchmarks/centres.py --noise 0.0025
     python benchmarks/centres.py --working-px 80
 
-Projected balls are planted in white noise, in which they are easy to see: what is measured is how exactly the
-network places what it surely sees, and the way from the file's pixels to its own and back. Prints a row a
-micrograph: particles, those without a pick of their own within a quarter of the diameter, picks without a
-particle, and median, 95th percentile and largest distance of the others, px. `accuracy.py` gives the median
-distance for labelled sets.
+Projected balls are planted in white noise, in which they are easy to see (or as hard as `--noise` makes it):
+what is measured is how exactly what is surely seen is placed, and the way from the file's pixels to the
+network's and back. No ball is nearer to another than 1.1 diameters. Prints a row a micrograph: particles,
+those without a pick of their own within a quarter of the diameter, picks without a particle, and median, 95th
+percentile and largest distance of the others, px. `accuracy.py` gives the median distance for labelled sets.
 """
 
 from __future__ import annotations

@@ -6,9 +6,10 @@
 The first line makes micrographs where there are none. First the folder is calibrated and picked as users
 have it, where threads read and prepare the next micrographs while the network looks at one. Then each stage
 is timed by itself, one micrograph after the other: medians of wall and processor time, and the share of the
-stages' sum. Coordinate files are written to a temporary folder. Not timed: start of Python, loading of the
-weights, reading of headers, pictures, and the tables over all micrographs. On a busy machine look at the
-processor time; with OMP_NUM_THREADS=1 it is that of one thread.
+stages' sum. `weigh` is all between candidates and picks, centring too. Coordinate files are written to a
+temporary folder. Not timed: start of Python, loading of the weights, reading of headers, pictures, and the
+tables over all micrographs. On a busy machine look at the processor time; with OMP_NUM_THREADS=1 it is that
+of one thread.
 """
 
 from __future__ import annotations
