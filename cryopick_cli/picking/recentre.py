@@ -53,7 +53,7 @@ class RecentreConfig:
     spread: float = field(
         default=0.01, metadata={"help": "Standard deviation of the network's centres, in diameters."}
     )
-    furthest: float = field(default=0.1, metadata={"help": "How far a pick may move, in diameters."})
+    furthest: float = field(default=0.05, metadata={"help": "How far a pick may move, in diameters."})
     alone: float = field(
         default=1.0,
         metadata={"help": "How far apart a pick that moves and a likely neighbour are, in mean diameters."},
