@@ -67,9 +67,14 @@ def weigh_places(
 def find_mask(
     micrograph: Micrograph, prior: SizePrior | None, config: PickConfig, *, light: bool
 ) -> JunkMask | None:
-    """Find where a micrograph shows no ice; None where the size of particles, and so of junk, is unknown."""
-    diameter = diameter_px(prior, micrograph.pixel_size)
-    return None if diameter is None else find_junk(micrograph.array, diameter, config.masking, light=light)
+    """Find where a micrograph shows no ice; None where the size of particles, and so of junk, is unknown.
+
+    Of two sizes the larger counts, as for the smaller one the larger particles would be junk.
+    """
+    if prior is None:
+        return None
+    diameter = max(prior.diameter, prior.second or 0.0) / unit_length(micrograph.pixel_size)
+    return find_junk(micrograph.array, diameter, config.masking, light=light)
 
 
 def judge_mask(mask: JunkMask | None, found: Candidates, point: OperatingPoint) -> JunkMask | None:

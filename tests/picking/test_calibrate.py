@@ -32,9 +32,11 @@ from cryopick_cli.picking.consistency import ConsistencyConfig, SizePrior
 from cryopick_cli.picking.cross_check import CrossCheckConfig
 from cryopick_cli.picking.decoys import choose_copied
 from cryopick_cli.picking.detect import Candidates
+from cryopick_cli.picking.junk import junk_of
 from cryopick_cli.picking.pick import pick_micrograph
 from cryopick_cli.picking.scale import ScaleConfig
 from cryopick_cli.picking.threshold import TARGETS, choose_threshold
+from cryopick_cli.picking.weighing import find_mask
 from cryopick_cli.settings import from_mapping, to_mapping
 from cryopick_cli.units import Length
 
@@ -454,6 +456,22 @@ def test_places_do_not_depend_on_how_picks_are_cut(
         return sorted(picks[["x", "y"]].to_numpy().tolist())
 
     assert places(replace(CONFIG, **changed)) == places(CONFIG)
+
+
+@pytest.mark.parametrize(("first", "second"), [(30.0, 90.0), (90.0, 30.0)])
+def test_particles_of_the_larger_size_are_no_junk(first: float, second: float, plant: Plant) -> None:
+    """A dark disc of 90 px is a blob of dirt among particles of 30 px, but not where there are both."""
+    discs = plant(90, np.array([[120.0, 120.0], [360.0, 260.0]]), grey=-60.0)
+    micrograph = replace(discs, array=discs.array + plant(30, PLANTED[2:6]).array)
+    config = replace(CONFIG, contrast="dark")
+
+    def share(prior: SizePrior) -> float:
+        mask = find_mask(micrograph, prior, config, light=False)
+        assert mask is not None
+        return float(junk_of(mask, np.array([120.0]), np.array([120.0]), np.array([90.0]))[0])
+
+    assert share(SizePrior(30.0, 0.28)) > 0.9
+    assert share(SizePrior(first, 0.28, second=second)) == 0
 
 
 def test_micrographs_without_particles_do_not_stand_in_for_those_with_some(
