@@ -48,11 +48,6 @@ class Rings:
         """Where the rings are, in diameters."""
         return np.asarray((np.arange(len(self.grey)) + 0.5) * RING, dtype=np.float64)
 
-    def within(self, reach: float) -> Rings:
-        """Give the inner rings, up to ``reach`` diameters."""
-        inner = slice(count_rings(reach))
-        return Rings(self.grey[inner], self.pixels[inner], self.trefoil[:, inner])
-
 
 def count_rings(reach: float) -> int:
     """Count the rings up to ``reach`` diameters."""

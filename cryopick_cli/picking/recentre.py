@@ -29,6 +29,7 @@ Patches = NDArray[np.float32]
 _AT_ONCE = 256
 # Where there is no noise at all, as where particles are clipped; keeps the likelihood finite.
 _LEAST_NOISE = 1e-3
+# Nearest candidates that are asked whether they disturb a pick; all keep a distance from each other.
 _NEIGHBOURS = 12
 # How many of the outermost rings show what lies about the particle: 0.15 diameters.
 _OUTER_RINGS = 6
@@ -103,11 +104,12 @@ class MeanParticle:
 def draw_mean_particle(rings: Rings, fewest_picks: int, config: RecentreConfig) -> MeanParticle | None:
     """Average picks; None where there are too few, or where they have no outline in common.
 
+    ``rings`` are as far as ``config.reach``.
+
     The correlation with a round particle has the slope ``sum K'(r) cos θ`` times grey value at its centre. It
     is 0 but for noise, for what is not round, and for the error of the centre. With ``cos 3θ`` in place of
     ``cos θ`` the error falls out, and what is left varies about as much.
     """
-    rings = rings.within(config.reach)
     if rings.picks < fewest_picks:
         return None
     blurred, pixels = (gaussian_filter1d(of, config.smoothing / RING) for of in (rings.grey, rings.pixels))

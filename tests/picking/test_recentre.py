@@ -243,7 +243,6 @@ def test_the_mean_particle_is_what_was_planted(centres: Floats, rng: np.random.G
     inside = rings.radius < 0.5
     expected = -6 * np.sqrt(1 - (2 * rings.radius[inside]) ** 2)
     assert np.abs(rings.profile[inside] - expected)[:-1].max() < 0.25
-    assert len(rings.within(0.5).profile) == inside.sum()
 
 
 def test_views_of_any_scale_count_together(centres: Floats, rng: np.random.Generator) -> None:
